@@ -1,0 +1,126 @@
+"""Stable ids: the prefix table of the shipped roadmap, a rule for any other document, re-anchoring.
+
+A box keeps its id when text around it moves: edited copies of the shipped roadmap are matched against
+it in layers of exact keys, then by the vote of a container's members, then by similarity inside that
+container only. Whatever does not match gets an id made from its own words, never a neighbour's.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+TEMPLATE = Path(__file__).parent / "template" / "ROADMAP.md"
+SIMILAR = 0.60
+LEAD = 0.10
+FAMILY_SHARE = 0.25
+"""Least share of a document's boxes that match the template before it counts as an edited copy."""
+
+Path_ = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What identifies a box before it has an id: container path, parent's label, own label."""
+
+    path: Path_
+    parent: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The shipped table: container path to prefix, rule-made field id to (id, label, fact)."""
+
+    containers: dict[Path_, str]
+    fields: dict[str, dict[str, str]]
+
+
+@lru_cache(maxsize=1)
+def names() -> Names:
+    """Reads `ids.toml` once."""
+    data = tomllib.loads((Path(__file__).parent / "ids.toml").read_text(encoding="utf-8"))
+    containers = {tuple(key.split(" > ")): value for key, value in data["containers"].items()}
+    return Names(containers, data["fields"])
+
+
+@dataclass(frozen=True, slots=True)
+class Anchors:
+    """Outcome of a match: new index to old index, new container to old container, reworded pairs."""
+
+    items: dict[int, int]
+    containers: dict[Path_, Path_]
+    reworded: tuple[tuple[int, int], ...]
+
+
+def _pair(
+    new: Sequence[Item],
+    old: Sequence[Item],
+    key: Callable[[Item], Hashable],
+    left: set[int],
+    right: set[int],
+    repeated: bool,
+) -> dict[int, int]:
+    """Pairs items whose key is unique on both sides, or equally often repeated (in order)."""
+    of_new: defaultdict[Hashable, list[int]] = defaultdict(list)
+    of_old: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for i in sorted(left):
+        of_new[key(new[i])].append(i)
+    for j in sorted(right):
+        of_old[key(old[j])].append(j)
+    pairs = {}
+    for value, mine in of_new.items():
+        theirs = of_old.get(value, [])
+        if len(mine) == len(theirs) and (repeated or len(mine) == 1):
+            pairs.update(zip(mine, theirs, strict=True))
+    left.difference_update(pairs)
+    right.difference_update(pairs.values())
+    return pairs
+
+
+def match(new: Sequence[Item], old: Sequence[Item]) -> Anchors:
+    """Finds for each new item the old one it is. Never pairs across containers by similarity."""
+    left, right = set(range(len(new))), set(range(len(old)))
+    pairs = _pair(new, old, lambda i: i, left, right, repeated=True)
+    if new and len(pairs) < FAMILY_SHARE * len(new):
+        return Anchors({}, {}, ())
+    for key in (
+        lambda i: (i.path[1:], i.parent, i.label),
+        lambda i: (i.path[:1], i.path[-1:], i.parent, i.label),
+        lambda i: (i.path[:1], i.label),
+        lambda i: i.label,
+    ):
+        pairs.update(_pair(new, old, key, left, right, repeated=False))
+    votes: defaultdict[Path_, Counter[Path_]] = defaultdict(Counter)
+    for i, j in pairs.items():
+        votes[new[i].path][old[j].path] += 1
+    containers: dict[Path_, Path_] = {}
+    for path, counts in votes.items():
+        best, count = counts.most_common(1)[0]
+        if count * 2 > sum(counts.values()) and best not in containers.values():
+            containers[path] = best
+    reworded = []
+    for i in sorted(left):
+        home = containers.get(new[i].path)
+        near = [j for j in right if old[j].path == home]
+        scored = sorted(
+            (difflib.SequenceMatcher(None, new[i].label, old[j].label).ratio(), j) for j in near
+        )[::-1]
+        if scored and scored[0][0] >= SIMILAR:
+            lead = scored[0][0] - (scored[1][0] if len(scored) > 1 else 0.0)
+            if lead >= LEAD:
+                pairs[i] = scored[0][1]
+                right.discard(scored[0][1])
+                reworded.append((i, scored[0][1]))
+    return Anchors(pairs, containers, tuple(reworded))
+
+
+def field_name(rule_id: str, table: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
+    """(id, label or "", fact or "") of a field whose rule-made id is `rule_id`."""
+    entry = table.get(rule_id, {})
+    return entry.get("id", rule_id), entry.get("label", ""), entry.get("fact", "")

@@ -1,0 +1,238 @@
+"""`gonogo.toml`: hosts, budget, gate, model and keys of one workspace, checked when it is read.
+
+Every error names file, line and key. Money is decimal, paths may start with `~`.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+FILE_NAME = "gonogo.toml"
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used; the text is one sentence with file, line and key."""
+
+
+def _expand(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str) and value else value
+
+
+def _decimal(value: Any) -> Any:
+    # A TOML float goes through its shortest text, so that 269.10 is not 269.1000000000000227.
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+UserPath = Annotated[Path, BeforeValidator(_expand)]
+Money = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class HostSettings(_Strict):
+    """One host. `ssh` is an alias of ssh_config or user@host; empty means the host's own name."""
+
+    ssh: str = ""
+    port: Port | None = None
+    user: str | None = None
+    identity_file: UserPath | None = None
+    known_hosts: UserPath | None = None
+    local: bool = False
+    role: Literal["tower", "server", "laptop"] = "tower"
+    python: str = "python3"
+    backend: Literal["process", "docker"] = "process"
+    simulate_gpu: bool = False
+
+
+class BudgetSettings(_Strict):
+    """Planned total, the binding limit, the goal's older limit; `warn_at` is a share of a row."""
+
+    total: Money = Decimal(269)
+    limit: Money = Decimal(300)
+    goal: Money = Decimal(1000)
+    warn_at: Annotated[float, Field(gt=0, le=1)] = 0.8
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
+class GateSettings(_Strict):
+    """Thresholds and definitions of the GO/NO-GO gate; all are pinned into each decision."""
+
+    min_improvement: float = 10.0
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    metrics: Annotated[int, Field(ge=1)] = 10
+    min_seeds: Annotated[int, Field(ge=1)] = 3
+    primary: str = "functional_correctness"
+    improvement: Literal["relative"] = "relative"
+    test: Literal["paired-t"] = "paired-t"
+    sided: Literal["two-sided"] = "two-sided"
+
+
+class MlflowSettings(_Strict):
+    """Where MLflow listens on its host; local port 0 lets the system choose one."""
+
+    host: str = "server"
+    port: Port = 5000
+    local_port: Annotated[int, Field(ge=0, le=65535)] = 0
+
+
+class TrainingSettings(_Strict):
+    """Defaults of a training run; paths are paths on the training host."""
+
+    host: str = "tower"
+    model: str = "meta-llama/Meta-Llama-3-8B"
+    python: str = "python3"
+    workdir: str = ""
+    image: str = "llama3-training"
+    max_steps: Annotated[int, Field(ge=1)] = 10
+    seeds: tuple[int, ...] = (0, 1, 2)
+
+
+class Settings(_Strict):
+    """Everything in `gonogo.toml`. `path` is the file it came from, if any."""
+
+    title: str = "AI training demo"
+    roadmap: str = "ROADMAP.md"
+    auto_tick: bool = True
+    user: str = ""
+    hosts: dict[str, HostSettings] = {}
+    budget: BudgetSettings = BudgetSettings()
+    gate: GateSettings = GateSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    training: TrainingSettings = TrainingSettings()
+    keymap: dict[str, str] = {}
+
+    def host_of_role(self, role: str) -> str:
+        """Name of the host that plays `role`: one named like it, else the first of that role, or ""."""
+        if role in self.hosts:
+            return role
+        return next((name for name, host in self.hosts.items() if host.role == role), "")
+
+
+_TABLE = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]?\]")
+_KEY = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_PART = re.compile(r"[\w-]+|\"([^\"]*)\"|'([^']*)'")
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    return tuple(m.group(1) or m.group(2) or m.group(0) for m in _PART.finditer(dotted))
+
+
+def key_line(text: str, key: tuple[str, ...]) -> int:
+    """One-based line where `key` stands in a TOML text, or that of its nearest table; 1 otherwise."""
+    table: tuple[str, ...] = ()
+    best, depth = 1, 0
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = _TABLE.match(line)
+        entry = None if header else _KEY.match(line)
+        if header:
+            table = _parts(header.group(1))
+            here = table
+        elif entry:
+            here = table + _parts(entry.group(1))
+        else:
+            continue
+        if key[: len(here)] == here and len(here) > depth:
+            best, depth = number, len(here)
+    return best
+
+
+def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
+    """Checks the text of a settings file. Raises SettingsError naming file, line and key."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        line = place.group(1) if place else str(text.count("\n") + 1)
+        reason = re.sub(r"\s*\(at .*\)$", "", str(error))
+        raise SettingsError(f"{name}:{line}: not valid TOML: {reason}") from None
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = tuple(str(part) for part in first["loc"])
+        what = first["msg"]
+        if first["type"] == "extra_forbidden":
+            what = "no such setting"
+        line = str(key_line(text, where))
+        raise SettingsError(f"{name}:{line}: {'.'.join(where)}: {what}") from None
+
+
+def load_settings(path: Path) -> Settings:
+    """Reads a settings file. Raises SettingsError with one sentence for every kind of bad file."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path.name}: not UTF-8 (byte {error.start})") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    return parse_settings(text, path.name)
+
+
+TEMPLATE = """\
+# gonogo: settings of this workspace. Every key has a default; lines starting with # are those.
+
+title = {title}
+roadmap = "ROADMAP.md"      # any Markdown with task lists
+# auto_tick = true          # a passing check ticks its box (it never unticks one)
+# user = ""                 # name in the records; empty: the login name
+
+[hosts.tower]               # trains: the machine with the GPU
+role = "tower"
+# ssh = "tower"             # an alias from ~/.ssh/config, or user@host
+# port = 22
+# user = ""
+# identity_file = "~/.ssh/id_ed25519"
+# known_hosts = "~/.ssh/known_hosts"
+# python = "python3"        # the interpreter that runs training jobs there
+# backend = "process"       # or "docker"
+
+[hosts.server]              # keeps MLflow
+role = "server"
+# ssh = "server"
+
+[budget]
+# total = 269               # planned
+# limit = 300               # binding: the final check of the roadmap
+# goal = 1000               # the older limit at the top of the roadmap
+# warn_at = 0.8             # share of a row at which a warning appears
+# currency = "USD"
+
+[gate]
+# min_improvement = 10      # percent, strictly more
+# alpha = 0.05              # p strictly less
+# metrics = 10
+# min_seeds = 3             # the strict gate
+# primary = "functional_correctness"
+
+[mlflow]
+# host = "server"
+# port = 5000
+# local_port = 0            # 0: any free port
+
+[training]
+# host = "tower"
+# model = "meta-llama/Meta-Llama-3-8B"
+# python = "python3"
+# image = "llama3-training"
+# max_steps = 10
+
+[keymap]                    # action id = "key", for example
+# "item.toggle" = "space"
+"""
+
+
+def settings_text(title: str) -> str:
+    """The commented `gonogo.toml` of a new workspace."""
+    quoted = '"' + title.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return TEMPLATE.format(title=quoted)
