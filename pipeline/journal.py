@@ -1,0 +1,178 @@
+"""The run journal: what a training or generation job tells about itself, one JSON object a line.
+
+The job appends to `run.jsonl` in its own folder and needs nobody to read along. Readers mirror the
+bytes and parse whole lines; the last line without its newline is not there yet.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+FILE_NAME = "run.jsonl"
+LINE_LIMIT = 256 * 1024
+"""Bytes of one line; a longer one is damage, counted and skipped."""
+
+KINDS = frozenset({"start", "model", "point", "eval", "checkpoint", "saved", "generated", "end", "note"})
+_NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def encode_number(value: float) -> float | str:
+    """A number as JSON can hold it: NaN and the infinities become their names."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def number(value: object) -> float | None:
+    """The float behind a journal value, None when it is not a number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    return _NAMES.get(value) if isinstance(value, str) else None
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, float):
+        return encode_number(value)
+    if isinstance(value, dict):
+        return {str(key): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value
+
+
+class RunJournal:
+    """Appends events. Every event is one `write` on an O_APPEND descriptor; fsync at most once a second."""
+
+    def __init__(self, path: Path, fsync_seconds: float = 1.0) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._every = fsync_seconds
+        self._synced = time.monotonic()
+        size = os.fstat(self._fd).st_size
+        if size and not path.read_bytes().endswith(b"\n"):
+            os.write(self._fd, b"\n")  # a killed predecessor tore its last line: close it off
+
+    def write(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """Append one event; returns it as written. Raises OSError when the disk does not take it."""
+        event = {"v": VERSION, "kind": kind, "t": int(time.time() * 1000), **_clean(fields)}
+        line = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+        os.write(self._fd, line.encode())
+        now = time.monotonic()
+        if kind == "end" or now - self._synced >= self._every:
+            os.fsync(self._fd)
+            self._synced = now
+        return event
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        if self._fd >= 0:
+            os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """The event of one complete line, None when it is not one (damage, foreign text, newer version)."""
+    if not line.strip() or len(line) > LINE_LIMIT:
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict) or event.get("v") != VERSION:
+        return None
+    if event.get("kind") not in KINDS or not isinstance(event.get("t"), int):
+        return None
+    return event
+
+
+class RunReader:
+    """Parses a journal that arrives in pieces of any size."""
+
+    def __init__(self) -> None:
+        self.bad_lines = 0
+        self._rest = b""
+        self._skipping = False
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Events completed by `data`; an unfinished line waits, a damaged one is counted."""
+        events = []
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        for line in lines:
+            if self._skipping:
+                self._skipping = False
+                continue
+            event = parse_line(line)
+            if event is not None:
+                events.append(event)
+            elif line.strip():
+                self.bad_lines += 1
+        if len(self._rest) > LINE_LIMIT:
+            if not self._skipping:
+                self.bad_lines += 1
+            self._rest, self._skipping = b"", True
+        return events
+
+
+@dataclass
+class RunRecord:
+    """One journal, sorted by kind. Lists are in the order written."""
+
+    start: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    points: list[dict[str, Any]] = field(default_factory=list)
+    evals: list[dict[str, Any]] = field(default_factory=list)
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    saved: dict[str, Any] = field(default_factory=dict)
+    generated: dict[str, Any] = field(default_factory=dict)
+    end: dict[str, Any] = field(default_factory=dict)
+    bad_lines: int = 0
+
+    def losses(self) -> list[float]:
+        """Finite training losses by step; a step logged again by a later attempt counts once, the newest."""
+        by_step: dict[int, float] = {}
+        for point in self.points:
+            loss, step = number(point.get("loss")), point.get("step")
+            if loss is not None and math.isfinite(loss) and isinstance(step, int):
+                by_step[step] = loss
+        return [by_step[step] for step in sorted(by_step)]
+
+
+def iterate(path: Path, chunk: int = 1 << 20) -> Iterator[dict[str, Any]]:
+    """All events of a journal file."""
+    reader = RunReader()
+    with path.open("rb") as file:
+        while data := file.read(chunk):
+            yield from reader.feed(data)
+
+
+def read_run(path: Path) -> RunRecord:
+    """A whole journal file. Raises OSError when it cannot be read."""
+    record, reader = RunRecord(), RunReader()
+    lists = {"point": record.points, "eval": record.evals, "checkpoint": record.checkpoints}
+    with path.open("rb") as file:
+        while data := file.read(1 << 20):
+            for event in reader.feed(data):
+                kind = event["kind"]
+                if kind in lists:
+                    lists[kind].append(event)
+                elif kind == "start":  # a resumed run starts again: its end is still to come
+                    record.start, record.end = event, {}
+                elif kind in ("model", "saved", "generated", "end"):
+                    setattr(record, kind, event)
+    record.bad_lines = reader.bad_lines
+    return record
