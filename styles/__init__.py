@@ -1,0 +1,17 @@
+"""Style sheets, in the order in which they are read."""
+
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+
+SHEETS = [
+    _FOLDER / name
+    for name in (
+        "layout.tcss",
+        "dialogs.tcss",
+        "roadmap.tcss",
+        "live.tcss",
+        "gate.tcss",
+        "budget.tcss",
+    )
+]

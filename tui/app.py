@@ -1,0 +1,223 @@
+"""The Textual application: one workspace, its hosts, and the screens over them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.worker import Worker, WorkerState
+
+import styles
+from tui.actions import Actions
+from tui.bridge import Bridge
+from tui.gauge_model import host_chip_model
+from tui.messages import JobMoved, LinkMoved, StoreChanged
+from tui.palette import system_commands
+from tui.roadmap.budget import summarize
+from tui.roadmap.gate import evaluate
+from tui.roadmap.progress import overall
+from tui.roadmap.workspace import Workspace
+from tui.screens.budget import BudgetScreen
+from tui.screens.gate import GateScreen
+from tui.screens.live import LiveScreen
+from tui.screens.roadmap import RoadmapScreen
+from tui.screens.room import Room
+from tui.theme import THEMES
+from tui.widgets.status_header import HeaderModel
+
+Story = Callable[["GonogoApp"], Coroutine[Any, Any, None]]
+"""Something that runs beside the app on its event loop: the demo."""
+
+FRAME_SECONDS = 0.25
+"""Gauges and curves are redrawn at most this often, and only when something visible changed."""
+
+POLL_SECONDS = 0.5
+"""How often the state file is looked at for records of other writers."""
+
+
+class GonogoApp(Actions, App[None]):
+    """Control center. Workers never touch widgets; they change the store and the workspace."""
+
+    TITLE = "gonogo"
+    CSS_PATH = styles.SHEETS
+    ENABLE_COMMAND_PALETTE = True
+    MODES: ClassVar[dict[str, Any]] = {
+        "roadmap": RoadmapScreen,
+        "gate": GateScreen,
+        "budget": BudgetScreen,
+        "live": LiveScreen,
+    }
+    DEFAULT_MODE = "roadmap"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_now"),
+        Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
+    ]
+
+    def __init__(self, workspace: Workspace, story: Story | None = None, mode: str = "") -> None:
+        super().__init__()
+        self.ws = workspace
+        self.fleet = Bridge(workspace, self)
+        self.story = story
+        self.first_mode = mode
+        self.saved = ""
+        self._drawn_version = -1
+        self._drawn_second = 0
+        for theme in THEMES:
+            self.register_theme(theme)
+
+    def get_default_screen(self) -> Screen[None]:
+        """A blank base; the first room is switched to at once."""
+        return Screen(id="_default")
+
+    def on_mount(self) -> None:
+        """Connect, begin to look at the state file, start the story."""
+        self.theme = "gonogo-dark" if self.ws.settings.theme == "dark" else self.ws.settings.theme
+        if self.ws.settings.keymap:
+            self.set_keymap(dict(self.ws.settings.keymap))
+        if self.first_mode:
+            self.switch_mode(self.first_mode)
+        self.fleet.start()
+        self.set_interval(FRAME_SECONDS, self._frame)
+        self.set_interval(POLL_SECONDS, self._poll_state)
+        for warning in self.ws.warnings:
+            self.notify(warning, severity="warning", timeout=12, markup=False)
+        if self.story is not None:
+            self.run_worker(
+                self.story(self), name="story", group="story", exit_on_error=False, exclusive=True
+            )
+
+    async def on_unmount(self) -> None:
+        """Let go of the hosts; their jobs go on."""
+        await self.fleet.close()
+
+    # --- what the screens show ----------------------------------------------------------------
+
+    @property
+    def room(self) -> Room | None:
+        """The room on top, None under a dialog."""
+        return self.screen if isinstance(self.screen, Room) else None
+
+    def header_model(self, place: str) -> HeaderModel:
+        """Figures of the header, the same on every screen."""
+        ws, now, now_ms = self.ws, self.fleet.store.clock(), int(time.time() * 1000)
+        done, total = overall(ws.document, ws.state)
+        money = summarize(ws.settings, ws.document, ws.state)
+        report = evaluate(ws)
+        data = any(c.verdict in ("GO", "NO-GO") for c in report.criteria)
+        gate = report.decision.outcome if report.decision else "open" if data else "not reached"
+        return HeaderModel(
+            title=ws.settings.title,
+            place=place,
+            done=done,
+            total=total,
+            gate=gate,
+            spent=f"${money.spent:.2f}",
+            budget=f"${money.planned_total:.0f}",
+            over=money.spent > money.limit,
+            hosts=tuple(host_chip_model(h, now, now_ms) for h in self.fleet.store.hosts.values()),
+            saved=self.saved,
+            records=len(ws.state.records),
+            mode="READ-ONLY" if ws.read_only else "rw",
+        )
+
+    def _frame(self) -> None:
+        room, store = self.room, self.fleet.store
+        if room is None or not room.is_active:
+            return
+        second = int(store.clock())
+        if store.version == self._drawn_version and second == self._drawn_second:
+            return
+        self._drawn_version, self._drawn_second = store.version, second
+        room.update_live()
+        room.update_header()
+
+    def _poll_state(self) -> None:
+        if self.writing:
+            return
+        try:
+            records = self.ws.refresh()
+        except OSError as problem:
+            self.saved = f"state file: {problem.strerror}"
+            return
+        if records:
+            newest = records[-1]
+            what = newest.data.get("item") or newest.data.get("do")
+            self.notify(f"{newest.by}: {newest.data.get('do')} {what}", timeout=8, markup=False)
+            self.state_changed()
+
+    def state_changed(self) -> None:
+        """Redraw what stands on the workspace."""
+        room = self.room
+        if room is not None:
+            room.update_state()
+            room.update_header()
+
+    # --- messages -----------------------------------------------------------------------------
+
+    @on(StoreChanged)
+    def _store_changed(self) -> None:
+        """Drawn with the next frame."""
+
+    @on(LinkMoved)
+    def _link_moved(self, message: LinkMoved) -> None:
+        event = message.event
+        if str(event.state) == "needs-user":
+            self.needs_user(event)
+        self._frame()
+
+    @on(JobMoved)
+    def _job_moved(self, message: JobMoved) -> None:
+        job, before = message.job, message.before
+        state = str(job.state)
+        was = str(before.state) if before else ""
+        if was in ("running", "starting") and state != was and state not in ("unknown", "running"):
+            severity = "information" if state in ("succeeded", "stopped") else "error"
+            self.notify(
+                f"{job.name} on {message.host}: {state} {job.detail}".rstrip(),
+                severity=severity,  # type: ignore[arg-type]
+                timeout=10,
+                markup=False,
+            )
+            self.bell()
+        self._frame()
+
+    @on(Worker.StateChanged)
+    def _worker_changed(self, event: Worker.StateChanged) -> None:
+        if event.state == WorkerState.ERROR and event.worker.error is not None:
+            error = event.worker.error
+            text = str(error) or type(error).__name__
+            self.notify(f"{event.worker.name}: {text}", severity="error", timeout=15, markup=False)
+
+    # --- app keys -----------------------------------------------------------------------------
+
+    def action_room(self, name: str) -> None:
+        """Go to a screen."""
+        if self.current_mode != name:
+            self.switch_mode(name)
+
+    def action_leave(self) -> None:
+        """Back to the roadmap, and from there out."""
+        if self.current_mode != "roadmap":
+            self.switch_mode("roadmap")
+        else:
+            self.exit()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Any:
+        """The palette: only what can be done now."""
+        for title, help_text, callback in system_commands(self):
+            yield SystemCommand(title, help_text, callback)
+
+
+def run_app(workspace: Workspace, story: Story | None = None, mode: str = "") -> None:
+    """Run until the person leaves; the terminal is restored whatever happens."""
+    app = GonogoApp(workspace, story, mode)
+    try:
+        app.run()
+    finally:
+        asyncio.set_event_loop(None)

@@ -1,0 +1,33 @@
+"""From link events to Textual messages: the only place where the two meet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agents import Event, JobChanged, JobStatus, LinkChanged
+from tui.fleet import Fleet
+from tui.messages import JobMoved, LinkMoved, StoreChanged
+from tui.roadmap.workspace import Workspace
+
+if TYPE_CHECKING:
+    from textual.message_pump import MessagePump
+
+
+class Bridge(Fleet):
+    """A fleet that posts what it learns to a message pump."""
+
+    def __init__(self, workspace: Workspace, target: MessagePump) -> None:
+        super().__init__(workspace, self._post)
+        self._target = target
+        self._known: dict[tuple[str, str], JobStatus] = {}
+
+    def _post(self, event: Event) -> None:
+        match event:
+            case LinkChanged():
+                self._target.post_message(LinkMoved(event))
+            case JobChanged(host=host, job=job):
+                before = self._known.get((host, job.job_id))
+                self._known[host, job.job_id] = job
+                self._target.post_message(JobMoved(host, job, before))
+            case _:
+                self._target.post_message(StoreChanged(self.store.version))

@@ -1,0 +1,88 @@
+"""Axis limits and tick labels a person can read."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def nice_step(span: float, parts: int) -> float:
+    """The largest of 1, 2, 2.5, 5 x 10^k that cuts `span` into about `parts` pieces (Heckbert 1990)."""
+    if span <= 0 or not math.isfinite(span):
+        return 1.0
+    raw = span / max(1, parts)
+    power = 10.0 ** math.floor(math.log10(raw))
+    for factor in (1.0, 2.0, 2.5, 5.0, 10.0):
+        if raw <= factor * power * (1 + 1e-9):
+            return factor * power
+    return 10.0 * power
+
+
+def ticks(low: float, high: float, parts: int) -> list[float]:
+    """Round values inside [low, high], about `parts` of them."""
+    if high <= low:
+        return [low]
+    step = nice_step(high - low, parts)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [index * step for index in range(first, last + 1)]
+
+
+def limits(arrays: list[FloatArray], *, log: bool = False) -> tuple[float, float] | None:
+    """Smallest interval around all finite values with 4 % of air, or None when there are none.
+
+    On a log axis values at or below zero do not count and the result is in log10 units.
+    """
+    lows: list[float] = []
+    highs: list[float] = []
+    for values in arrays:
+        good = values[np.isfinite(values)]
+        if log:
+            good = good[good > 0]
+        if len(good):
+            lows.append(float(good.min()))
+            highs.append(float(good.max()))
+    if not lows:
+        return None
+    low, high = min(lows), max(highs)
+    if log:
+        low, high = math.log10(low), math.log10(high)
+    if high - low < 1e-12:
+        air = abs(high) * 0.05 or 0.5
+    else:
+        air = (high - low) * 0.04
+    return low - air, high + air
+
+
+def label(value: float) -> str:
+    """A number in at most seven characters: 0.412, 7.64, 250, 12.5k, 2e-4."""
+    size = abs(value)
+    if size == 0 or size < 1e-12:
+        return "0"
+    if size < 1e-3:
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if size >= 1e6:
+        return f"{value / 1e6:.3g}M"
+    if size >= 1e4:
+        return f"{value / 1e3:.3g}k"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """12 s, 3m 05s, 2h 05m, 1d 4h."""
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    minutes, secs = divmod(total, 60)
+    if minutes < 60:
+        return f"{minutes}m {secs:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours}h {minutes:02d}m"
+    days, hours = divmod(hours, 24)
+    return f"{days}d {hours}h"

@@ -1,0 +1,133 @@
+"""The links of one workspace, what they tell, and what can be asked of the hosts through them.
+
+Knows no Textual: the app, the command line and the demo without a terminal stand on the same object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from agents import (
+    Event,
+    GaugeArrived,
+    HostLink,
+    HostSpec,
+    JobChanged,
+    JobSpec,
+    JobStatus,
+    LinkChanged,
+    Mirrored,
+    Tunnel,
+)
+from tui.live import LiveStore
+from tui.roadmap.state import Verdict
+from tui.roadmap.verify import verify
+from tui.roadmap.workspace import Workspace
+from tui.settings import HostSettings
+
+ENDED = frozenset({"succeeded", "failed", "oom", "stopped", "lost"})
+"""Job states that will not change any more."""
+
+
+def host_spec(name: str, host: HostSettings, health: dict[str, str]) -> HostSpec:
+    """What the transport needs to know of a host, from its settings."""
+    return HostSpec(
+        name=name,
+        ssh=host.ssh,
+        port=host.port,
+        user=host.user,
+        identity_file=host.identity_file,
+        known_hosts=host.known_hosts,
+        local=host.local,
+        simulate_gpu=host.simulate_gpu,
+        health_urls=health,
+    )
+
+
+class Fleet:
+    """Owns one HostLink a host and the LiveStore they fill."""
+
+    def __init__(
+        self, workspace: Workspace, listener: Callable[[Event], None] | None = None
+    ) -> None:
+        self.workspace = workspace
+        self.store = LiveStore()
+        self.links: dict[str, HostLink] = {}
+        self._listener = listener
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        settings = workspace.settings
+        for name, host in settings.hosts.items():
+            self.store.add_host(name, host.role)
+            health = {}
+            if name == settings.mlflow.host:
+                health["mlflow"] = f"http://127.0.0.1:{settings.mlflow.port}/health"
+            spec = host_spec(name, host, health)
+            self.links[name] = HostLink(spec, workspace.runs_dir, self._emit)
+        self.store.load_mirrors(workspace.runs_dir)
+
+    def start(self) -> None:
+        """Begin to connect to every host; one host's trouble never touches another's."""
+        for name, link in self.links.items():
+            if name not in self._tasks:
+                self._tasks[name] = asyncio.create_task(link.run(), name=f"link:{name}")
+
+    async def close(self) -> None:
+        """Close all links; what runs on the hosts goes on."""
+        tasks = list(self._tasks.values())
+        self._tasks.clear()
+        for link in self.links.values():
+            await link.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _emit(self, event: Event) -> None:
+        match event:
+            case LinkChanged():
+                self.store.link_changed(event)
+            case GaugeArrived(host=host, gauge=gauge):
+                self.store.gauge_arrived(host, gauge)
+            case JobChanged(host=host, job=job):
+                self.store.job_changed(host, job)
+            case Mirrored(stream="run") as grown:
+                self.store.run_grew(grown.host, grown.job_id, grown.path, grown.behind, grown.reset)
+        if self._listener is not None:
+            self._listener(event)
+
+    # --- asking -------------------------------------------------------------------------------
+
+    async def probe(self, host: str, name: str, **params: Any) -> dict[str, Any]:
+        """One probe of the remote program's fixed list; LinkDown when the host is out of reach."""
+        return await self.links[host].probe(name, **params)
+
+    async def verify(
+        self, ids: Iterable[str], on_result: Callable[[Verdict], None] | None = None
+    ) -> list[Verdict]:
+        """Run the probes bound to these boxes; nothing is written here."""
+        return await verify(self.workspace, list(ids), self, on_result)
+
+    async def start_job(self, host: str, job: JobSpec) -> JobStatus:
+        """Start a detached job (or find the one that the same op_id started before)."""
+        return await self.links[host].start_job(job)
+
+    async def stop_job(self, host: str, job_id: str, grace: float = 30) -> JobStatus:
+        """SIGTERM to the job's group, SIGKILL after `grace` seconds."""
+        return await self.links[host].stop_job(job_id, grace)
+
+    async def tunnel(self) -> Tunnel:
+        """A local port that leads to MLflow on its host and survives reconnects."""
+        settings = self.workspace.settings.mlflow
+        return await self.links[settings.host].open_tunnel(settings.port, settings.local_port)
+
+    async def wait_job(
+        self, host: str, job_id: str, timeout: float, poll: float = 0.2
+    ) -> JobStatus:
+        """Wait until the job has ended; TimeoutError after `timeout` seconds."""
+        async with asyncio.timeout(timeout):
+            while True:
+                job = self.store.jobs.get((host, job_id))
+                if job is not None and str(job.state) in ENDED:
+                    return job
+                await asyncio.sleep(poll)

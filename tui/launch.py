@@ -1,0 +1,95 @@
+"""Which programs run on the hosts, as fixed argv lists. No text of the roadmap ever becomes a command."""
+
+from __future__ import annotations
+
+from agents import JobSpec
+from tui.settings import Settings
+
+MLFLOW_JOB = "mlflow"
+"""Name of the tracking server's job."""
+
+
+def _python(settings: Settings, host: str) -> str:
+    return settings.hosts[host].python
+
+
+def tracking_uri(settings: Settings) -> str:
+    """Where a training on the tower reaches MLflow, or an empty string when it is not used."""
+    return settings.training.tracking_uri
+
+
+def tiny_model_job(settings: Settings, output: str, op_id: str = "") -> JobSpec:
+    """Build the tiny base model (no download) in the folder `output` on the training host."""
+    python = _python(settings, settings.training.host)
+    argv = (python, "-m", "pipeline.training.tiny", "--output", output)
+    return JobSpec("tiny-base", argv, labels={"kind": "model"}, op_id=op_id)
+
+
+def train_job(
+    settings: Settings,
+    *,
+    arm: str,
+    dataset: str,
+    max_steps: int,
+    name: str,
+    stage: str,
+    seed: int = 0,
+    model: str = "",
+    op_id: str = "",
+) -> JobSpec:
+    """Train one arm on `dataset` (a path on the training host) for `max_steps` optimizer steps."""
+    python = _python(settings, settings.training.host)
+    argv = [
+        python, "-m", "pipeline.training.train",
+        "--model", model or settings.training.model,
+        "--dataset", dataset,
+        "--arm", arm,
+        "--seed", str(seed),
+        "--max-steps", str(max_steps),
+        "--name", name,
+        "--stage", stage,
+    ]  # fmt: skip
+    uri = tracking_uri(settings)
+    if uri:
+        argv += ["--tracking-uri", uri]
+    labels = {"kind": "train", "arm": arm, "stage": stage, "seed": str(seed)}
+    return JobSpec(name, tuple(argv), labels=labels, op_id=op_id)
+
+
+def generate_job(
+    settings: Settings,
+    *,
+    adapter: str,
+    prompt: str,
+    name: str,
+    stage: str,
+    model: str = "",
+    op_id: str = "",
+) -> JobSpec:
+    """Generate from a saved adapter on one prompt."""
+    python = _python(settings, settings.training.host)
+    argv = (
+        python, "-m", "pipeline.evaluation.generate",
+        "--model", model or settings.training.model,
+        "--adapter", adapter,
+        "--prompt", prompt,
+        "--stage", stage,
+    )  # fmt: skip
+    return JobSpec(name, argv, labels={"kind": "generate", "stage": stage}, op_id=op_id)
+
+
+def mlflow_job(settings: Settings, *, folder: str, op_id: str = "") -> JobSpec:
+    """The tracking server, on the loopback of its host, with a SQLite store in `folder`.
+
+    `--backend-store-uri sqlite` because MLflow's file store is in maintenance mode and refuses to
+    start; one worker because the store has one writer anyway.
+    """
+    host = settings.mlflow.host
+    argv = (
+        _python(settings, host), "-m", "mlflow", "server",
+        "--host", "127.0.0.1", "--port", str(settings.mlflow.port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+        "--default-artifact-root", f"{folder}/artifacts",
+    )  # fmt: skip
+    env = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+    return JobSpec(MLFLOW_JOB, argv, env=env, labels={"kind": "service"}, op_id=op_id)

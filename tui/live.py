@@ -1,0 +1,243 @@
+"""What is known right now about hosts, jobs and runs: one plain object that the screens read.
+
+Gauges are latest-wins and always carry the moment they arrived; points are read from the mirrored
+journal by byte offset, so a restart rebuilds exactly the same curves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.journal import RunReader
+
+from agents import Gauge, JobStatus, LinkChanged, LinkState
+from tui.chart.series import Series
+
+HISTORY = 240
+"""Samples of gauge history kept per host (four minutes at 1 Hz)."""
+
+FRESH_SECONDS = 10.0
+"""A gauge older than this is drawn grey with its age."""
+
+READ_LIMIT = 8 * 2**20
+"""Bytes of one journal read at a time, so that a backfill never blocks a frame for long."""
+
+CURVES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_s")
+
+
+@dataclass
+class HostView:
+    """The state of one host as the laptop knows it."""
+
+    name: str
+    role: str
+    link: LinkChanged | None = None
+    gauge: Gauge | None = None
+    gauge_at: float = 0.0
+    util: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    cpu: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
+    vram_peak: int | None = None
+
+    @property
+    def state(self) -> str:
+        """Link state as a word; `closed` before the first event."""
+        return str(self.link.state) if self.link else "closed"
+
+    @property
+    def live(self) -> bool:
+        """True while the link carries data."""
+        return self.link is not None and self.link.state == LinkState.live
+
+    def gauge_age(self, now: float) -> float | None:
+        """Seconds since the newest gauge arrived, None before the first."""
+        return None if self.gauge is None else max(0.0, now - self.gauge_at)
+
+    def fresh(self, now: float) -> bool:
+        """True when the gauge may be drawn as current."""
+        age = self.gauge_age(now)
+        return age is not None and age < FRESH_SECONDS and self.live
+
+
+@dataclass
+class RunView:
+    """A job whose run journal is mirrored here, with its curves."""
+
+    host: str
+    job_id: str
+    path: Path
+    reader: RunReader = field(default_factory=RunReader)
+    offset: int = 0
+    series: dict[str, Series] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    end: dict[str, Any] = field(default_factory=dict)
+    behind: int = 0
+    first_t: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name, else the job's."""
+        return str(self.start.get("name") or self.job_id)
+
+    @property
+    def arm(self) -> str:
+        """control, experiment, …, or an empty string."""
+        return str(self.start.get("arm") or "")
+
+    @property
+    def step(self) -> int:
+        """Newest step, 0 before the first point."""
+        return int(self.last.get("step") or 0)
+
+    @property
+    def max_steps(self) -> int:
+        """Planned steps, 0 when the journal does not say."""
+        return int(self.start.get("max_steps") or 0)
+
+    def eta_seconds(self) -> float | None:
+        """Remaining seconds at the mean pace so far, None while unknown or after the end."""
+        seconds = self.last.get("seconds")
+        if self.end or not self.step or not self.max_steps or not isinstance(seconds, int | float):
+            return None
+        return float(seconds) / self.step * max(0, self.max_steps - self.step)
+
+    def clear(self) -> None:
+        """Forget everything: the host's file was replaced by another one."""
+        self.reader, self.offset, self.series = RunReader(), 0, {}
+        self.start, self.model, self.last, self.end, self.first_t = {}, {}, {}, {}, None
+
+    def read(self) -> bool:
+        """Take in what the mirror holds beyond the last read; True when anything was new."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                data = file.read(READ_LIMIT)
+        except FileNotFoundError:
+            return False
+        if not data:
+            return False
+        self.offset += len(data)
+        for event in self.reader.feed(data):
+            self._take(event)
+        return True
+
+    def _take(self, event: dict[str, Any]) -> None:
+        kind = event.get("kind")
+        if self.first_t is None and isinstance(event.get("t"), int):
+            self.first_t = event["t"]
+        if kind == "start":
+            self.start = event
+            self.end = {}
+        elif kind == "model":
+            self.model = event
+        elif kind == "end":
+            self.end = event
+        elif kind in ("point", "eval"):
+            if kind == "point":
+                self.last = event
+            self._plot(event)
+
+    def _plot(self, event: dict[str, Any]) -> None:
+        step = event.get("step")
+        if not isinstance(step, int):
+            return
+        t = event.get("t")
+        seconds = (t - self.first_t) / 1000 if isinstance(t, int) and self.first_t else 0.0
+        for key in CURVES:
+            value = event.get(key)
+            if isinstance(value, str):  # "NaN", "Infinity", "-Infinity"
+                value = float(value)
+            if isinstance(value, int | float):
+                self.series.setdefault(key, Series(key)).append(step, float(value), seconds)
+
+
+JOB_RANK = {"running": 0, "starting": 1, "requested": 2, "unknown": 3}
+
+
+@dataclass
+class LiveStore:
+    """All hosts, jobs and runs. `version` changes with every visible change."""
+
+    clock: Callable[[], float] = time.monotonic
+    hosts: dict[str, HostView] = field(default_factory=dict)
+    jobs: dict[tuple[str, str], JobStatus] = field(default_factory=dict)
+    runs: dict[tuple[str, str], RunView] = field(default_factory=dict)
+    version: int = 0
+
+    def add_host(self, name: str, role: str) -> HostView:
+        """Make room for a host."""
+        return self.hosts.setdefault(name, HostView(name, role))
+
+    def link_changed(self, event: LinkChanged) -> None:
+        """Take in a new link state; a lost link leaves a gap in the history."""
+        host = self.add_host(event.host, "")
+        if host.live and event.state != LinkState.live:
+            host.util.append(None)
+            host.cpu.append(None)
+        host.link = event
+        self.version += 1
+
+    def gauge_arrived(self, name: str, gauge: Gauge) -> None:
+        """Take in the newest gauge of a host."""
+        host = self.add_host(name, "")
+        host.gauge, host.gauge_at = gauge, self.clock()
+        host.cpu.append(gauge.cpu.percent)
+        gpu = gauge.gpus[0] if gauge.gpus else None
+        host.util.append(gpu.util if gpu else None)
+        if gpu and gpu.mem_used is not None:
+            host.vram_peak = max(host.vram_peak or 0, gpu.mem_used)
+        self.version += 1
+
+    def job_changed(self, host: str, job: JobStatus) -> JobStatus | None:
+        """Take in a job's state; returns what was known of it before."""
+        before = self.jobs.get((host, job.job_id))
+        self.jobs[host, job.job_id] = job
+        self.version += 1
+        return before
+
+    def run_grew(self, host: str, job_id: str, path: Path, behind: int, reset: bool) -> bool:
+        """Read what a mirrored run journal gained; True when there was something new."""
+        run = self.runs.get((host, job_id))
+        if run is None:
+            run = self.runs[host, job_id] = RunView(host, job_id, path)
+        if reset:
+            run.clear()
+        run.behind = behind
+        grew = run.read()
+        while grew and run.read():
+            pass
+        if grew:
+            self.version += 1
+        return grew
+
+    def load_mirrors(self, runs_dir: Path) -> None:
+        """Rebuild every run from the mirrored files, without any host at hand."""
+        for path in sorted(runs_dir.glob("*/*/run.jsonl")):
+            self.run_grew(path.parent.parent.name, path.parent.name, path, 0, False)
+
+    def sorted_jobs(self) -> list[tuple[str, JobStatus]]:
+        """Running jobs first, then the newest."""
+        pairs = [(host, job) for (host, _), job in self.jobs.items()]
+        return sorted(
+            pairs, key=lambda p: (JOB_RANK.get(str(p[1].state), 9), -(p[1].created_ms or 0))
+        )
+
+    def pair(self, chosen: Iterable[tuple[str, str]] = ()) -> list[RunView]:
+        """The runs to overlay: those chosen, else the newest control and experiment, else the newest."""
+        picked = [self.runs[key] for key in chosen if key in self.runs]
+        if picked:
+            return picked
+        training = [run for run in self.runs.values() if run.series.get("loss")]
+        training.sort(key=lambda run: run.first_t or 0)
+        latest = {run.arm: run for run in training if run.arm in ("control", "experiment")}
+        pair = [latest[arm] for arm in ("control", "experiment") if arm in latest]
+        newest = training[-1:]
+        if newest and newest[0] not in pair and (not pair or not newest[0].end):
+            return newest if not pair else [*pair, *newest]
+        return pair or newest

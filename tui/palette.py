@@ -1,0 +1,56 @@
+"""Entries of the command palette, computed from what is possible now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from tui.screens.roadmap import RoadmapScreen
+
+if TYPE_CHECKING:
+    from tui.app import GonogoApp
+
+ROOMS = {"roadmap": "Roadmap", "gate": "Gate", "budget": "Budget", "live": "Live"}
+
+
+def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], object]]]:
+    """(title, help, callback) of every entry."""
+    for mode, title in ROOMS.items():
+        if app.current_mode != mode:
+            yield f"Go to {title}", f"Show the {title} screen", lambda m=mode: app.action_room(m)
+    yield "Help", "Keys and marks", app.action_help
+    if not app.ws.read_only:
+        yield "Add a cost", "One entry of the ledger", app.action_add_cost
+        yield "Decide", "Record GO, NO-GO or HOLD", app.decide
+        yield "Undo", "Take back your newest action", app.action_undo
+        yield "Redo", "Do again what was undone", app.action_redo
+        yield "Start a training", "Control or experiment on the tower", app.action_train
+        yield "Export the roadmap", "Write exports/ROADMAP.md, filled in", app.export_roadmap
+    for section in app.ws.document.sections:
+        boxes = [box.id for group in section.groups for box in group.boxes]
+        if boxes and not app.ws.read_only:
+            yield (
+                f"Verify {section.id}",
+                f"Run the probes of {section.title}",
+                lambda ids=tuple(boxes): app.verify_boxes(ids),
+            )
+            yield (
+                f"Open {section.id}",
+                section.title,
+                lambda first=boxes[0]: go_to(app, first),
+            )
+    yield "Reconnect now", "Try every host at once", app.action_retry_links
+    yield "Change theme", "Colours", app.action_change_theme
+    yield "Screenshot", "Save the screen as SVG", lambda: app.deliver_screenshot()
+    yield "Quit", "The jobs on the hosts go on", app.exit
+
+
+def go_to(app: GonogoApp, box_id: str) -> None:
+    """Show a box on the roadmap."""
+    app.action_room("roadmap")
+
+    def show() -> None:
+        if isinstance(app.screen, RoadmapScreen):
+            app.screen.go_to(box_id)
+
+    app.call_after_refresh(show)

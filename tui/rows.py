@@ -1,0 +1,276 @@
+"""How boxes, fields, sections, jobs and money look as one-line rows: pure functions of the state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+
+from textual.content import Content
+
+from agents import JobStatus
+from tui.chart.axes import duration
+from tui.live import RunView
+from tui.roadmap.budget import BudgetRow, BudgetSummary
+from tui.roadmap.document import Box, Document, Field, Section
+from tui.roadmap.gate import Criterion
+from tui.roadmap.progress import BoxStatus, box_status, section_progress
+from tui.roadmap.state import Cost, State
+from tui.vocabulary import (
+    DIM,
+    FAIL,
+    HEAD,
+    JOBS,
+    OUTCOMES,
+    PASS,
+    STRONG,
+    TICKS,
+    VERDICTS,
+    WARN,
+    age,
+    clip,
+)
+from tui.widgets.row_list import Row
+
+BRACKET = (2, 5)
+"""Columns of a box row in which a click toggles it."""
+
+
+def _line(left: Content, right: Content, width: int) -> Content:
+    room = max(0, width - right.cell_length - 1)
+    return left.truncate(room, ellipsis=True, pad=True) + " " + right
+
+
+def heading(key: str, text: str, count: str = "") -> Row:
+    """A group heading with its count on the right."""
+
+    def draw(width: int) -> Content:
+        return _line(Content.styled(f" {text}", HEAD), Content.styled(count, DIM), width)
+
+    return Row(key, draw, selectable=False)
+
+
+def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Content:
+    """Verdict word and age, 13 cells."""
+    word, style = ("", DIM)
+    if status.verdict is not None:
+        word, style = VERDICTS.get(status.verdict.verdict, (status.verdict.verdict, DIM))
+        if status.verdict.verdict == "SKIP" and status.verdict.reason.startswith("needs "):
+            word, style = status.verdict.reason.split(":", 1)[0].replace("needs a ", "needs "), WARN
+    if label is not None:
+        word, style = label, DIM
+    at = status.verdict.at if status.verdict is not None else status.at
+    when = age((now_ms - at) / 1000) if at else ""
+    return Content.assemble((f"{clip(word, 11):<11}", style), (f"{when:>4}", DIM))
+
+
+def box_row(box: Box, status: BoxStatus, now_ms: int) -> Row:
+    """One checkbox."""
+
+    def draw(width: int) -> Content:
+        bracket, style = TICKS.get(status.tick, ("[?]", WARN))
+        if status.informational:
+            bracket, style = ("(i)", DIM)
+        short = box.id.split(".", 1)[-1]
+        left = Content.assemble(
+            "  " + "  " * min(box.depth, 3),
+            (bracket, style),
+            " ",
+            (f"{short:<4}", DIM),
+            " ",
+            box.label,
+        )
+        label = None
+        if status.verdict is None and status.computed:
+            label = "computed"
+        return _line(left, verdict_cell(status, now_ms, label), width)
+
+    return Row(box.id, draw)
+
+
+def field_row(field: Field, value: str, source: str) -> Row:
+    """One blank to fill in."""
+
+    def draw(width: int) -> Content:
+        shown = (value, PASS) if value else ("_____", DIM)
+        left = Content.assemble("      ", (f"{clip(field.label, 34)}: ", DIM), shown)
+        return _line(left, Content.styled(source, DIM), width)
+
+    return Row(f"field:{field.id}", draw)
+
+
+def section_row(section: Section, doc: Document, state: State) -> Row:
+    """One stage or phase in the navigation."""
+    done, total = section_progress(doc, state, section.id)
+    tick = "done" if total and done == total else "partial" if done else "open"
+
+    def draw(width: int) -> Content:
+        bracket, style = TICKS[tick]
+        left = Content.assemble(
+            " ", (bracket, style), " ", (f"{section.id:<3}", DIM), section.short
+        )
+        return _line(left, Content.styled(f"{done}/{total}", DIM), width)
+
+    return Row(section.id, draw)
+
+
+def section_rows(
+    section: Section,
+    doc: Document,
+    state: State,
+    value_of: Callable[[Field], tuple[str, str]],
+    keep: Callable[[Box], bool] = lambda _box: True,
+) -> list[Row]:
+    """All rows of one stage: groups, boxes, blanks."""
+    now_ms = int(time.time() * 1000)
+    rows: list[Row] = []
+    for group in section.groups:
+        boxes = [box for box in group.boxes if keep(box)]
+        if not boxes and not group.fields:
+            continue
+        states = {box.id: box_status(doc, state, box.id) for box in boxes}
+        countable = [b for b in boxes if not states[b.id].informational and b.depth == 0]
+        done = sum(states[box.id].tick in ("done", "waived", "na") for box in countable)
+        if boxes:
+            rows.append(heading(f"group:{group.id}", group.title, f"{done}/{len(countable)}"))
+        rows += [box_row(box, states[box.id], now_ms) for box in boxes]
+        rows += [field_row(field, *value_of(field)) for field in group.fields]
+    return rows
+
+
+def criterion_row(criterion: Criterion) -> Row:
+    """One criterion of the gate."""
+
+    def draw(width: int) -> Content:
+        style = OUTCOMES.get(criterion.verdict, DIM)
+        left = Content.assemble(" ", (f"{criterion.id:<3}", DIM), criterion.label)
+        right = Content.assemble(
+            (f"{criterion.verdict:<8}", style),
+            f"{clip(criterion.value, 16):<16} ",
+            (f"{clip(criterion.threshold, 12):<12}", DIM),
+        )
+        return _line(left, right, width)
+
+    return Row(criterion.id, draw)
+
+
+def money_cell(amount: object) -> str:
+    """A decimal with two places, or the word unknown."""
+    return "unknown" if amount is None else f"{amount:.2f}"
+
+
+def budget_head() -> Row:
+    """Column names of the budget table."""
+
+    def draw(width: int) -> Content:
+        return Content.styled(
+            _budget_text("Item", "Budget", "Actual", "Left", "Used", "#", "Notes"), HEAD
+        )
+
+    return Row("head", draw, selectable=False)
+
+
+def _budget_text(
+    name: str, planned: str, actual: str, left: str, used: str, entries: str, notes: str
+) -> str:
+    return f" {name:<10}{planned:>9}{actual:>10}{left:>10}{used:>6}{entries:>4}  {notes}"
+
+
+def budget_row(row: BudgetRow) -> Row:
+    """One row of the budget."""
+
+    def draw(width: int) -> Content:
+        used = "?" if row.used is None else f"{row.used:.0f}%"
+        left = "?" if row.left is None else money_cell(row.left)
+        text = _budget_text(
+            clip(row.name, 10),
+            money_cell(row.planned),
+            money_cell(row.actual),
+            left,
+            used,
+            str(row.entries),
+            row.notes,
+        )
+        word = "  OVER" if row.over else ""
+        return Content.assemble((text, "" if row.actual is not None else DIM), (word, FAIL))
+
+    return Row(f"row:{row.name}", draw)
+
+
+def budget_total(summary: BudgetSummary) -> Row:
+    """The total line."""
+
+    def draw(width: int) -> Content:
+        used = (
+            f"{100 * summary.spent / summary.planned_total:.0f}%" if summary.planned_total else ""
+        )
+        note = f"{summary.unknown_rows} rows unknown" if summary.unknown_rows else ""
+        return Content.styled(
+            _budget_text(
+                "Total",
+                money_cell(summary.planned_total),
+                money_cell(summary.spent),
+                money_cell(summary.left),
+                used,
+                "",
+                note,
+            ),
+            STRONG,
+        )
+
+    return Row("total", draw, selectable=False)
+
+
+def cost_row(cost: Cost) -> Row:
+    """One ledger entry."""
+
+    def draw(width: int) -> Content:
+        style = f"{DIM} strike" if cost.voided else ""
+        text = f"   {cost.date}  {clip(cost.row, 10):<10}{money_cell(cost.amount):>9}  {cost.note}"
+        return _line(
+            Content.styled(text, style),
+            Content.styled("void" if cost.voided else cost.by, DIM),
+            width,
+        )
+
+    return Row(f"cost:{cost.id}", draw)
+
+
+def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
+    """One job: state, step, time, last loss."""
+
+    def draw(width: int) -> Content:
+        state = str(job.state)
+        parts = [
+            (f" {state:<10}", JOBS.get(state, DIM)),
+            f"{clip(job.name, 22):<23}",
+            (f"{host:<8}", DIM),
+        ]
+        if run is not None and run.max_steps:
+            parts.append(f"step {run.step}/{run.max_steps}  ")
+            loss = run.last.get("loss")
+            if isinstance(loss, int | float):
+                parts.append(f"loss {loss:.3f}  ")
+            eta = run.eta_seconds()
+            if eta is not None and state == "running":
+                parts.append((f"ETA {duration(eta)}  ", DIM))
+            if run.behind:
+                parts.append((f"catching up {run.behind} B", WARN))
+        detail = f"exit {job.code}" if job.code is not None else job.detail
+        took = ""
+        if job.started_ms:
+            until = job.ended_ms or int(time.time() * 1000)
+            took = duration((until - job.started_ms) / 1000)
+        return _line(
+            Content.assemble(*parts), Content.assemble((f"{clip(detail, 20)}  ", DIM), took), width
+        )
+
+    return Row(f"{host}/{job.job_id}", draw)
+
+
+def plain_rows(lines: Iterable[str]) -> list[Row]:
+    """Text as rows, for logs and evidence; never interpreted as markup."""
+    rows = []
+    for number, text in enumerate(lines):
+        content = Content(text)
+        rows.append(Row(f"line:{number}", lambda _width, content=content: content))
+    return rows

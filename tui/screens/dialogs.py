@@ -1,0 +1,197 @@
+"""Overlays: a form, a question, text to read, help, and the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui import rows
+from tui.widgets.row_list import RowList
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a form. `check` returns a sentence when the value will not do, else ''."""
+
+    key: str
+    label: str
+    value: str = ""
+    placeholder: str = ""
+    check: Callable[[str], str] = lambda _value: ""
+
+
+class FormScreen(ModalScreen[dict[str, str] | None]):
+    """Some labelled inputs. Enter goes on and at last saves; escape changes nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="dialog.cancel"),
+        Binding("ctrl+s", "save", "Save", id="dialog.save"),
+    ]
+
+    def __init__(self, title: str, entries: Sequence[Entry], hint: str = "") -> None:
+        super().__init__()
+        self.form_title, self.entries, self.hint = title, tuple(entries), hint
+
+    def compose(self) -> ComposeResult:
+        """Title, inputs, hint, error line."""
+        with Vertical(classes="dialog"):
+            yield Label(self.form_title, classes="dialog--title", markup=False)
+            for entry in self.entries:
+                yield Label(entry.label, classes="dialog--label", markup=False)
+                yield Input(
+                    entry.value, placeholder=entry.placeholder, id=f"in-{entry.key}", compact=True
+                )
+            yield Label("", id="error", classes="dialog--error", markup=False)
+            hint = self.hint or "enter saves   esc cancels"
+            yield Label(hint, classes="dialog--hint", markup=False)
+
+    def values(self) -> dict[str, str]:
+        """What is typed now."""
+        return {e.key: self.query_one(f"#in-{e.key}", Input).value.strip() for e in self.entries}
+
+    @on(Input.Submitted)
+    def _next(self, event: Input.Submitted) -> None:
+        inputs = list(self.query(Input))
+        index = inputs.index(event.input)
+        if index + 1 < len(inputs):
+            inputs[index + 1].focus()
+        else:
+            self.action_save()
+
+    def action_save(self) -> None:
+        """Close with the values, or say what is wrong with them and lose nothing."""
+        values = self.values()
+        for entry in self.entries:
+            complaint = entry.check(values[entry.key])
+            if complaint:
+                self.query_one("#error", Label).update(complaint)
+                self.query_one(f"#in-{entry.key}", Input).focus()
+                return
+        self.dismiss(values)
+
+    def action_cancel(self) -> None:
+        """Close without a result."""
+        self.dismiss(None)
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """A yes/no question; no is the default."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes", id="dialog.yes"),
+        Binding("n,escape", "answer(False)", "No", id="dialog.no"),
+    ]
+
+    def __init__(self, question: str, detail: str = "") -> None:
+        super().__init__()
+        self.question, self.detail = question, detail
+
+    def compose(self) -> ComposeResult:
+        """Question, detail, answers."""
+        with Vertical(classes="dialog"):
+            yield Label(self.question, classes="dialog--title", markup=False)
+            if self.detail:
+                yield Static(self.detail, markup=False)
+            yield Label("y yes   n no", classes="dialog--hint", markup=False)
+
+    def action_answer(self, yes: bool) -> None:
+        """Close with the answer."""
+        self.dismiss(yes)
+
+
+class DetailScreen(ModalScreen[None]):
+    """Content to read, scrolled by the usual keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "close", "Back", id="dialog.back"),
+        Binding("down,j", "scroll(1)", show=False, id="dialog.down"),
+        Binding("up,k", "scroll(-1)", show=False, id="dialog.up"),
+    ]
+
+    def __init__(self, content: Content, title: str = "") -> None:
+        super().__init__()
+        self.content, self.heading = content, title
+
+    def compose(self) -> ComposeResult:
+        """Scroller with the text."""
+        with Vertical(classes="dialog -tall"):
+            yield Label(self.heading, classes="dialog--title", markup=False)
+            with VerticalScroll(can_focus=False):
+                yield Static(self.content, markup=False)
+            yield Label("j k scroll   esc back", classes="dialog--hint", markup=False)
+
+    def action_scroll(self, direction: int) -> None:
+        """Two lines up or down."""
+        self.query_one(VerticalScroll).scroll_relative(y=2 * direction, animate=False)
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss(None)
+
+
+class LinesScreen(ModalScreen[None]):
+    """Many lines of text (a log, a piece of evidence) as rows; opens at the end of a log."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "Back", id="dialog.back"),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[str], at_end: bool = False) -> None:
+        super().__init__()
+        self.heading, self.text_lines, self.at_end = title, list(lines), at_end
+
+    def compose(self) -> ComposeResult:
+        """A list over the whole dialog."""
+        with Vertical(classes="dialog -tall"):
+            yield Label(self.heading, classes="dialog--title", markup=False)
+            yield RowList(id="lines")
+            yield Label("j k G g move   esc back", classes="dialog--hint", markup=False)
+
+    def on_mount(self) -> None:
+        """Fill and go to the end when asked."""
+        lines = self.query_one("#lines", RowList)
+        lines.set_rows(rows.plain_rows(self.text_lines))
+        if self.at_end:
+            lines.action_end(1)
+        lines.focus()
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss(None)
+
+
+class ChoiceScreen(ModalScreen[str | None]):
+    """Pick one of a few."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel", id="dialog.cancel"),
+    ]
+
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+        super().__init__()
+        self.heading, self.choices = title, tuple(choices)
+
+    def compose(self) -> ComposeResult:
+        """Title and options."""
+        with Vertical(classes="dialog"):
+            yield Label(self.heading, classes="dialog--title", markup=False)
+            yield OptionList(*(Option(Content(text), id=key) for key, text in self.choices))
+            yield Label("enter chooses   esc cancels", classes="dialog--hint", markup=False)
+
+    @on(OptionList.OptionSelected)
+    def _chosen(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id)
+
+    def action_cancel(self) -> None:
+        """Close without a choice."""
+        self.dismiss(None)

@@ -1,0 +1,272 @@
+"""The living checklist: stages on the left, boxes and blanks in the middle, the chosen one on the right."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui import rows
+from tui.detail import box_detail, field_detail
+from tui.roadmap.document import Box, Section
+from tui.roadmap.progress import box_status
+from tui.screens.dialogs import DetailScreen
+from tui.screens.room import Room
+from tui.widgets.key_bar import Key
+from tui.widgets.row_list import RowList
+
+
+class RoadmapScreen(Room):
+    """W1 and W3 of the plan: three panes from 120 columns, two from 100, one below."""
+
+    PLACE = "Roadmap"
+    KEYS = (
+        Key("space", "tick", "screen.tick"),
+        Key("v", "verify", "screen.verify"),
+        Key("V", "verify all", "screen.verify_section"),
+        Key("e", "field", "screen.edit"),
+        Key("n", "note", "screen.note"),
+        Key("$", "cost", "app.add_cost"),
+        Key("u", "undo", "app.undo"),
+        Key("[ ]", "stage", "screen.section(1)"),
+        Key("enter", "open", "screen.open"),
+        Key("o", "evidence", "screen.evidence"),
+        Key("/", "filter", "screen.filter"),
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "tick", "Tick", id="box.tick"),
+        Binding("v", "verify", "Verify", id="box.verify"),
+        Binding("V", "verify_section", "Verify section", id="box.verify_section"),
+        Binding("e", "edit", "Edit field", id="field.edit"),
+        Binding("n", "note", "Note", id="note.edit"),
+        Binding("o", "evidence", "Evidence", id="box.evidence"),
+        Binding("left_square_bracket", "section(-1)", "Previous stage", id="stage.previous"),
+        Binding("right_square_bracket", "section(1)", "Next stage", id="stage.next"),
+        Binding("slash", "filter", "Filter", id="list.filter"),
+        Binding("exclamation_mark", "attention", "Attention", id="list.attention"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.section_id = ""
+        self.filter_text = ""
+
+    def body(self) -> list[Widget]:
+        """Navigation, filter line, list, detail."""
+        nav, boxes = RowList(id="sections"), RowList(id="boxes")
+        boxes.glyph_columns = rows.BRACKET
+        filter_line = Input(placeholder="filter: words, is:open, is:done, is:fail", id="filter")
+        filter_line.display = False
+        detail = VerticalScroll(
+            Static(id="detail", markup=False), id="detail-pane", can_focus=False
+        )
+        middle = VerticalScroll(filter_line, boxes, id="middle", can_focus=False)
+        return [Horizontal(nav, middle, detail, id="panes")]
+
+    def on_mount(self) -> None:
+        """Open on the first stage that is not finished."""
+        doc, state = self.gonogo.ws.document, self.gonogo.ws.state
+        sections = [section for section in doc.sections if section.groups]
+        open_sections = [s for s in sections if rows.section_progress(doc, state, s.id)[1]]
+        unfinished = [
+            s
+            for s in open_sections
+            if s.id != "PT"
+            and rows.section_progress(doc, state, s.id)[0]
+            < rows.section_progress(doc, state, s.id)[1]
+        ]
+        chosen = (unfinished or open_sections or sections)[:1]
+        self.section_id = chosen[0].id if chosen else ""
+        super().on_mount()
+        self.query_one("#boxes", RowList).focus()
+
+    # --- drawing ------------------------------------------------------------------------------
+
+    @property
+    def section(self) -> Section | None:
+        """The stage now shown."""
+        doc = self.gonogo.ws.document
+        return next((s for s in doc.sections if s.id == self.section_id), None)
+
+    def place(self) -> str:
+        """Below 100 columns the stage is named in the header."""
+        section = self.section
+        if section is None or self.size.width >= 100:
+            return ""
+        return f"{section.id} {section.short}"
+
+    def update_state(self) -> None:
+        """Stages, boxes, detail."""
+        ws = self.gonogo.ws
+        nav = self.query_one("#sections", RowList)
+        nav.set_rows(
+            [rows.section_row(s, ws.document, ws.state) for s in ws.document.sections if s.groups]
+        )
+        nav.select(self.section_id)
+        section = self.section
+        boxes = self.query_one("#boxes", RowList)
+        if section is not None:
+            boxes.set_rows(
+                rows.section_rows(
+                    section, ws.document, ws.state, self.gonogo.field_value, self._keep
+                )
+            )
+            boxes.border_title = None
+        self.update_detail()
+
+    def _keep(self, box: Box) -> bool:
+        words = self.filter_text.lower().split()
+        status = box_status(self.gonogo.ws.document, self.gonogo.ws.state, box.id)
+        verdict = status.verdict.verdict.lower() if status.verdict else ""
+        for word in words:
+            if word.startswith("is:"):
+                wanted = word[3:]
+                if wanted not in (status.tick, verdict):
+                    return False
+            elif word not in f"{box.id} {box.label}".lower():
+                return False
+        return True
+
+    def current_key(self) -> str:
+        """Key of the row under the cursor."""
+        return self.query_one("#boxes", RowList).key
+
+    def current_box(self) -> Box | None:
+        """The box under the cursor, if it is one."""
+        return self.gonogo.ws.document.boxes.get(self.current_key())
+
+    def detail_content(self, width: int) -> Content:
+        """Everything known of the row under the cursor."""
+        key, ws = self.current_key(), self.gonogo.ws
+        if key.startswith("field:"):
+            field = ws.document.fields.get(key[6:])
+            return field_detail(ws, field) if field else Content("")
+        box = self.current_box()
+        return box_detail(ws, box, width) if box else Content("")
+
+    def update_detail(self) -> None:
+        """Right pane; not drawn where it is not shown."""
+        if self.size.width >= 120:
+            pane = self.query_one("#detail", Static)
+            pane.update(self.detail_content(max(20, pane.size.width)))
+
+    @on(RowList.Moved, "#boxes")
+    def _moved(self) -> None:
+        self.update_detail()
+
+    @on(RowList.Moved, "#sections")
+    def _section_moved(self, event: RowList.Moved) -> None:
+        if event.key and event.key != self.section_id:
+            self.section_id = event.key
+            self.update_state()
+            self.update_header()
+
+    @on(RowList.Chosen, "#sections")
+    def _section_chosen(self) -> None:
+        self.query_one("#boxes", RowList).focus()
+
+    # --- actions ------------------------------------------------------------------------------
+
+    @on(RowList.GlyphClicked, "#boxes")
+    def _clicked(self) -> None:
+        self.action_tick()
+
+    @on(RowList.Chosen, "#boxes")
+    def _chosen(self, event: RowList.Chosen) -> None:
+        if event.key.startswith("field:"):
+            self.gonogo.edit_field(event.key[6:])
+        elif self.size.width < 120:
+            self.action_open()
+
+    def action_open(self) -> None:
+        """The detail as a screen of its own."""
+        self.app.push_screen(DetailScreen(self.detail_content(76), self.current_key()))
+
+    def action_tick(self) -> None:
+        """Tick or untick; the GO and NO-GO boxes lead to the gate, fields to their editor."""
+        key, box = self.current_key(), self.current_box()
+        if key.startswith("field:"):
+            self.gonogo.edit_field(key[6:])
+        elif box is not None and box.kind == "radio":
+            self.gonogo.action_room("gate")
+            self.notify("GO and NO-GO are decided at the gate.", markup=False)
+        elif box is not None:
+            self.gonogo.toggle(box)
+
+    def action_edit(self) -> None:
+        """Edit the blank under the cursor, else the first blank of this stage."""
+        key = self.current_key()
+        if key.startswith("field:"):
+            self.gonogo.edit_field(key[6:])
+            return
+        fields = [
+            f for group in (self.section.groups if self.section else ()) for f in group.fields
+        ]
+        if fields:
+            self.query_one("#boxes", RowList).select(f"field:{fields[0].id}")
+            self.gonogo.edit_field(fields[0].id)
+
+    def action_note(self) -> None:
+        """A note on this stage."""
+        if self.section is not None:
+            self.gonogo.edit_note(self.section.id, self.section.short)
+
+    def action_verify(self) -> None:
+        """Verify the box under the cursor."""
+        box = self.current_box()
+        if box is not None:
+            self.gonogo.verify_boxes([box.id])
+
+    def action_verify_section(self) -> None:
+        """Verify every bound box of this stage."""
+        if self.section is not None:
+            self.gonogo.verify_boxes([b.id for g in self.section.groups for b in g.boxes])
+
+    def action_evidence(self) -> None:
+        """Open what the probe saw."""
+        box = self.current_box()
+        if box is not None:
+            self.gonogo.open_evidence(box.id)
+
+    def action_section(self, direction: int) -> None:
+        """Previous or next stage."""
+        ids = [s.id for s in self.gonogo.ws.document.sections if s.groups]
+        if self.section_id in ids:
+            self.section_id = ids[(ids.index(self.section_id) + direction) % len(ids)]
+            self.update_state()
+            self.update_header()
+
+    def action_filter(self) -> None:
+        """Show the filter line."""
+        line = self.query_one("#filter", Input)
+        line.display = True
+        line.focus()
+
+    def action_attention(self) -> None:
+        """Only what failed."""
+        self.filter_text = "" if self.filter_text == "is:fail" else "is:fail"
+        self.update_state()
+
+    @on(Input.Changed, "#filter")
+    def _filter_changed(self, event: Input.Changed) -> None:
+        self.filter_text = event.value
+        self.update_state()
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        line = self.query_one("#filter", Input)
+        line.display = bool(line.value)
+        self.query_one("#boxes", RowList).focus()
+
+    def go_to(self, box_id: str) -> None:
+        """Show a box by id."""
+        for section in self.gonogo.ws.document.sections:
+            if any(box.id == box_id for group in section.groups for box in group.boxes):
+                self.section_id = section.id
+                self.update_state()
+                self.query_one("#boxes", RowList).select(box_id)

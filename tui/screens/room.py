@@ -1,0 +1,93 @@
+"""What every screen has: header on top, keys at the bottom, the common keys, and one live tick."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui.widgets.key_bar import Key, KeyBar
+from tui.widgets.status_header import StatusHeader
+
+if TYPE_CHECKING:
+    from tui.app import GonogoApp
+
+COMMON_KEYS = (
+    Key("1", "roadmap", "app.room('roadmap')"),
+    Key("2", "gate", "app.room('gate')"),
+    Key("3", "budget", "app.room('budget')"),
+    Key("5", "live", "app.room('live')"),
+    Key(":", "commands", "app.command_palette"),
+    Key("?", "help", "app.help"),
+    Key("q", "quit", "app.leave"),
+)
+
+
+class Room(Screen[None]):
+    """Base of the main screens."""
+
+    PLACE = ""
+    KEYS: ClassVar[tuple[Key, ...]] = ()
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-low"), (30, "-high")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("1", "app.room('roadmap')", "Roadmap", show=False, id="room.roadmap"),
+        Binding("2", "app.room('gate')", "Gate", show=False, id="room.gate"),
+        Binding("3", "app.room('budget')", "Budget", show=False, id="room.budget"),
+        Binding("5", "app.room('live')", "Live", show=False, id="room.live"),
+        Binding("question_mark,f1", "app.help", "Help", show=False, id="app.help"),
+        Binding("colon", "app.command_palette", "Commands", show=False, id="app.commands"),
+        Binding("u", "app.undo", "Undo", show=False, id="state.undo"),
+        Binding("U", "app.redo", "Redo", show=False, id="state.redo"),
+        Binding("dollar_sign", "app.add_cost", "Add cost", show=False, id="budget.add"),
+        Binding("r", "app.retry_links", "Reconnect now", show=False, id="link.retry"),
+        Binding("q,escape", "app.leave", "Quit", show=False, id="app.quit"),
+    ]
+
+    @property
+    def gonogo(self) -> GonogoApp:
+        """The app, typed."""
+        return cast("GonogoApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """Header, the screen's own body, keys."""
+        yield StatusHeader()
+        yield from self.body()
+        yield KeyBar(self.KEYS + COMMON_KEYS)
+
+    def body(self) -> list[Widget]:
+        """The widgets between header and keys."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        """First paint with everything that is already known."""
+        self.update_all()
+
+    def on_screen_resume(self) -> None:
+        """A screen that was covered catches up."""
+        self.update_all()
+
+    def update_all(self) -> None:
+        """Redraw from the workspace and the live store."""
+        if not self.is_mounted:
+            return
+        self.update_header()
+        self.update_state()
+        self.update_live()
+
+    def update_header(self) -> None:
+        """New header figures; nothing is drawn when they are the same."""
+        self.query_one(StatusHeader).show(self.gonogo.header_model(self.place()))
+
+    def place(self) -> str:
+        """Where in the app we are, for the header."""
+        return self.PLACE
+
+    def update_state(self) -> None:
+        """The workspace changed: ticks, fields, money, decisions."""
+
+    def update_live(self) -> None:
+        """Gauges, points or jobs changed."""

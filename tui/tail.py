@@ -1,0 +1,35 @@
+"""The end of a text file of any size, as clean lines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+LIMIT = 512 * 1024
+"""Bytes read from the end of a log."""
+
+ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """`text` without escape sequences and control characters; a progress bar keeps its last state."""
+    text = text.rstrip("\r").rsplit("\r", 1)[-1]
+    return CONTROLS.sub("", ESCAPES.sub("", text)).expandtabs(4)
+
+
+def tail_lines(path: Path, limit: int = LIMIT) -> list[str]:
+    """The lines in the last `limit` bytes; a sentence in place of a file that is not there."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - limit))
+            data = file.read(limit)
+    except FileNotFoundError:
+        return ["nothing has been mirrored from the host yet"]
+    lines = data.decode("utf-8", "replace").split("\n")
+    if size > limit:
+        lines[0] = f"({size - limit:,} bytes before this)"
+    if lines and not lines[-1]:
+        lines.pop()
+    return [clean(line) for line in lines] or ["(empty)"]

@@ -1,0 +1,144 @@
+"""The one place that says which glyph, word and colour a state has.
+
+A state is always readable as a word or a bracket: colour only repeats what the text says already.
+Styles are Textual content styles built from theme variables.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+PASS = "$success"  # noqa: S105
+FAIL = "bold $error"
+WARN = "$warning"
+DIM = "$text-muted"
+STRONG = "bold"
+HEAD = "bold $primary"
+STALE = "italic $text-muted"
+
+TICKS: dict[str, tuple[str, str]] = {
+    "open": ("[ ]", ""),
+    "done": ("[x]", PASS),
+    "partial": ("[-]", WARN),
+    "waived": ("[w]", WARN),
+    "na": ("[/]", DIM),
+}
+"""Box state to its literal bracket and style."""
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "PASS": ("ok", PASS),
+    "WARN": ("WARN", WARN),
+    "FAIL": ("FAIL", FAIL),
+    "ERROR": ("ERR", FAIL),
+    "TIMEOUT": ("SLOW", WARN),
+    "UNREACHABLE": ("no link", WARN),
+    "SKIP": ("skip", DIM),
+    "STALE": ("old", STALE),
+}
+"""Probe verdict to the short word of a row and its style."""
+
+LINKS: dict[str, tuple[str, str]] = {
+    "connecting": ("connecting", WARN),
+    "authenticating": ("logging in", WARN),
+    "bootstrapping": ("starting", WARN),
+    "live": ("up", PASS),
+    "suspect": ("silent", WARN),
+    "backoff": ("DOWN", FAIL),
+    "needs-user": ("NEEDS YOU", FAIL),
+    "closed": ("closed", DIM),
+}
+"""Link state to the word of the header and its style."""
+
+JOBS: dict[str, str] = {
+    "requested": DIM,
+    "starting": WARN,
+    "running": "bold $primary",
+    "succeeded": PASS,
+    "failed": FAIL,
+    "oom": FAIL,
+    "stopped": WARN,
+    "lost": FAIL,
+    "unknown": STALE,
+}
+"""Job state to its style; the word is the state itself."""
+
+OUTCOMES: dict[str, str] = {"GO": PASS, "NO-GO": FAIL, "HOLD": WARN, "NO DATA": DIM}
+"""Gate outcome to its style."""
+
+ARM_STYLES = ("$accent", "$warning", "$success", "$error")
+"""Curve colours in the order in which runs are added."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Characters that exist twice: for UTF-8 terminals and for plain ASCII."""
+
+    full: str
+    empty: str
+    ellipsis: str
+    cursor: str
+    bullet: str
+    spark: str
+    rule: str
+
+
+UNICODE = Marks("█", "░", "…", "▸", "•", "▁▂▃▄▅▆▇█", "─")
+ASCII = Marks("#", "-", "..", ">", "*", "_.-=+*##", "-")
+
+
+def wants_ascii(environ: dict[str, str] | None = None) -> bool:
+    """True where the locale names no UTF-8 (LC_ALL, LC_CTYPE, LANG in that order) or is asked for."""
+    env = dict(os.environ) if environ is None else environ
+    if env.get("GONOGO_ASCII"):
+        return True
+    locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C.UTF-8"
+    return "utf" not in locale.lower()
+
+
+marks: Marks = ASCII if wants_ascii() else UNICODE
+
+
+def clip(text: str, width: int) -> str:
+    """`text` cut to `width` characters, its last ones replaced by the ellipsis when it is longer."""
+    if len(text) <= width:
+        return text
+    if width <= len(marks.ellipsis):
+        return text[:width]
+    return text[: width - len(marks.ellipsis)] + marks.ellipsis
+
+
+def age(seconds: float) -> str:
+    """Two to four characters: 4s, 12m, 3h, 5d."""
+    if seconds < 60:
+        return f"{max(0, int(seconds))}s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)}m"
+    if seconds < 86400:
+        return f"{int(seconds // 3600)}h"
+    return f"{int(seconds // 86400)}d"
+
+
+def gib(amount: int | None) -> str:
+    """Bytes as GiB with one decimal, or a dash where the host could not say."""
+    return "—" if amount is None else f"{amount / 2**30:.1f}"
+
+
+def bar(fraction: float | None, width: int) -> str:
+    """A bar of `width` characters; nothing but dots where the value is unknown."""
+    if fraction is None:
+        return "·" * width if marks is UNICODE else "." * width
+    filled = round(min(1.0, max(0.0, fraction)) * width)
+    return marks.full * filled + marks.empty * (width - filled)
+
+
+def sparkline(values: list[float | None], width: int, top: float) -> str:
+    """The last `width` values as one line of blocks scaled to 0..top; a missing value is a gap."""
+    cells = []
+    for value in values[-width:]:
+        if value is None:
+            cells.append(" ")
+            continue
+        level = min(len(marks.spark) - 1, int(max(0.0, value) / top * len(marks.spark)))
+        cells.append(marks.spark[level])
+    return "".join(cells).rjust(width)
