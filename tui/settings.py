@@ -90,7 +90,8 @@ class TrainingSettings(_Strict):
     host: str = "tower"
     model: str = "meta-llama/Meta-Llama-3-8B"
     python: str = "python3"
-    workdir: str = ""
+    dataset: str = ""
+    tracking_uri: str = ""
     image: str = "llama3-training"
     max_steps: Annotated[int, Field(ge=1)] = 10
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -103,6 +104,7 @@ class Settings(_Strict):
     roadmap: str = "ROADMAP.md"
     auto_tick: bool = True
     user: str = ""
+    theme: str = "dark"
     hosts: dict[str, HostSettings] = {}
     budget: BudgetSettings = BudgetSettings()
     gate: GateSettings = GateSettings()
@@ -118,7 +120,9 @@ class Settings(_Strict):
 
 
 _TABLE = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]?\]")
-_KEY = re.compile(r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_KEY = re.compile(
+    r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
+)
 _PART = re.compile(r"[\w-]+|\"([^\"]*)\"|'([^']*)'")
 
 
@@ -186,6 +190,7 @@ title = {title}
 roadmap = "ROADMAP.md"      # any Markdown with task lists
 # auto_tick = true          # a passing check ticks its box (it never unticks one)
 # user = ""                 # name in the records; empty: the login name
+# theme = "dark"
 
 [hosts.tower]               # trains: the machine with the GPU
 role = "tower"
@@ -224,6 +229,8 @@ role = "server"
 # host = "tower"
 # model = "meta-llama/Meta-Llama-3-8B"
 # python = "python3"
+# dataset = ""              # a JSONL file on the host
+# tracking_uri = ""         # where the host reaches MLflow; empty: not used
 # image = "llama3-training"
 # max_steps = 10
 

@@ -62,9 +62,7 @@ def _type(before: str, after: str, label: str, length: int) -> FieldType:
 def _runs(line: str) -> list[tuple[int, int]]:
     """Underscore runs of four and more outside code spans."""
     code = [m.span() for m in _CODE.finditer(line)] if "`" in line else []
-    return [
-        m.span() for m in RUN.finditer(line) if not any(a <= m.start() < b for a, b in code)
-    ]
+    return [m.span() for m in RUN.finditer(line) if not any(a <= m.start() < b for a, b in code)]
 
 
 def _line_blanks(number: int, line: str) -> Iterator[Blank]:

@@ -199,7 +199,8 @@ class _Builder:
                 self.section_of(self.path_at[table.line]),
                 tuple(plain(c.text) for c in table.header),
                 tuple(
-                    Row(n + 1, tuple(c.text for c in row), cells.get(n, {})) for n, row in table.rows
+                    Row(n + 1, tuple(c.text for c in row), cells.get(n, {}))
+                    for n, row in table.rows
                 ),
             )
             for table in self.scan.tables
@@ -246,7 +247,8 @@ class _Builder:
                 depth=mark.depth,
                 parent=ids[mark.parent] if mark.parent is not None else "",
                 optional=bool(
-                    _OPTIONAL.search(mark.raw) or _OPTIONAL.search(" ".join(self.path_at[mark.line]))
+                    _OPTIONAL.search(mark.raw)
+                    or _OPTIONAL.search(" ".join(self.path_at[mark.line]))
                 ),
                 section_id=self.section_of(self.path_at[mark.line]),
                 group_id=self.prefix(self.path_at[mark.line]),
@@ -297,7 +299,9 @@ class _Builder:
             group
             for group in {b.group_id for b in boxes}
             if sorted(
-                m.group(1) if (m := _GO.match(b.label)) else "" for b in boxes if b.group_id == group
+                m.group(1) if (m := _GO.match(b.label)) else ""
+                for b in boxes
+                if b.group_id == group
             )
             == ["GO", "NO-GO"]
         }
@@ -323,8 +327,10 @@ class _Builder:
 
     def _sections(self, boxes: list[Box], fields: list[Field]) -> tuple[Section, ...]:
         places: dict[str, dict[str, Path_]] = {}
+        used = {box.line for box in boxes} | {item.line for item in fields}
+        homes = {self.path_at[line - 1] for line in used}
         for path in dict.fromkeys(self.path_at):
-            if any(self.path_at[x.line - 1] == path for x in (*boxes, *fields)):
+            if path in homes:
                 places.setdefault(self.section_of(path), {})[self.prefix(path)] = path
         out = []
         for section_id, groups in places.items():
@@ -343,7 +349,9 @@ class _Builder:
                     strip_emoji(title),
                     line + 1,
                     goal,
-                    tuple(self._group(prefix, path, boxes, fields) for prefix, path in groups.items()),
+                    tuple(
+                        self._group(prefix, path, boxes, fields) for prefix, path in groups.items()
+                    ),
                 )
             )
         return tuple(out)

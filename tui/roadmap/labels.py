@@ -45,8 +45,8 @@ def section_code(title: str) -> str:
     if not words:
         return "X"
     if len(words) == 1:
-        return words[0][:12].upper()
-    return "".join(word[0] for word in words[:5]).upper()
+        return str(words[0])[:12].upper()
+    return "".join(str(word)[0] for word in words[:5]).upper()
 
 
 def unique(wanted: str, taken: set[str]) -> str:

@@ -73,7 +73,7 @@ def _pair(
         of_new[key(new[i])].append(i)
     for j in sorted(right):
         of_old[key(old[j])].append(j)
-    pairs = {}
+    pairs: dict[int, int] = {}
     for value, mine in of_new.items():
         theirs = of_old.get(value, [])
         if len(mine) == len(theirs) and (repeated or len(mine) == 1):

@@ -85,7 +85,8 @@ class Scan:
 
 def split_lines(text: str) -> tuple[list[str], list[str]]:
     """Lines and their endings (LF, CRLF, CR or none); joined again they are `text`."""
-    lines, endings = [], []
+    lines: list[str] = []
+    endings: list[str] = []
     for match in _LINE.finditer(text):
         if match.group(0) or not lines:
             lines.append(match.group(1))

@@ -1,0 +1,60 @@
+"""Evidence files: JSON values stored under the hash of their bytes, so that a verdict can be opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tui.roadmap.document import Document
+from tui.roadmap.errors import NotSaved, UnknownId
+
+_HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})$")
+MAX_BYTES = 256 * 1024
+"""Longer evidence keeps its beginning and says so."""
+
+
+def put(folder: Path, content: Any) -> str:
+    """Writes `content` as JSON to `folder/<sha256>`; returns "sha256:<hex>". Raises NotSaved."""
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True, default=str)
+    blob = text.encode("utf-8", "replace")
+    if len(blob) > MAX_BYTES:
+        head = blob[: MAX_BYTES // 2].decode("utf-8", "ignore")
+        blob = json.dumps(
+            {"cut": True, "bytes": len(blob), "head": head}, ensure_ascii=False
+        ).encode()
+    digest = hashlib.sha256(blob).hexdigest()
+    target = folder / digest
+    if target.exists():
+        return f"sha256:{digest}"
+    temporary = folder / f".{digest}.{uuid4().hex[:8]}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(blob)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise NotSaved(f"Evidence not saved: {error.strerror}.") from None
+    return f"sha256:{digest}"
+
+
+def path(folder: Path, name: str) -> Path:
+    """File of an evidence name. Raises UnknownId for anything that is no hash."""
+    found = _HASH.match(name)
+    if not found:
+        raise UnknownId(f"“{name[:40]}” names no evidence.")
+    return folder / found.group(1)
+
+
+def fingerprint(document: Document) -> dict[str, Any]:
+    """What identifies the text of a roadmap: hash, number of boxes and blanks."""
+    digest = hashlib.sha256(document.text.encode("utf-8")).hexdigest()
+    return {"sha256": digest, "boxes": document.box_count, "blanks": document.blank_count}

@@ -1,0 +1,82 @@
+"""The files of a workspace folder: making them, reading the roadmap, noticing unsafe places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui.roadmap.errors import InvalidValue, NotSaved, WorkspaceError
+from tui.roadmap.labels import repair_mojibake
+from tui.roadmap.naming import TEMPLATE
+from tui.settings import FILE_NAME, parse_settings, settings_text
+
+MAX_ROADMAP = 4 * 1024 * 1024
+IGNORED = "state.lock\nstate.torn-*\nruns/\nmodels/\n"
+_SYNCED = ("dropbox", "onedrive", "syncthing", "icloud", "google drive")
+
+
+def decode(blob: bytes, name: str) -> str:
+    """UTF-8 text without a byte-order mark; raises InvalidValue with one sentence."""
+    if len(blob) > MAX_ROADMAP:
+        raise InvalidValue(f"{name} is larger than 4 MiB.")
+    try:
+        return blob.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidValue(f"{name}: not UTF-8 (byte {error.start}).") from None
+
+
+def read_text(path: Path) -> str:
+    """The roadmap's text, byte for byte."""
+    try:
+        return decode(path.read_bytes(), path.name)
+    except OSError as error:
+        raise WorkspaceError(f"{path}: {error.strerror}.") from None
+
+
+def import_text(blob: bytes, name: str) -> tuple[str, str]:
+    """The text of a roadmap to take over, and a sentence where it had to be repaired."""
+    text = decode(blob, name)
+    repaired = repair_mojibake(text)
+    if repaired is None:
+        return text, ""
+    return repaired, f"{name} was UTF-8 read as Mac Roman; the copy in the workspace is repaired."
+
+
+def create(root: Path, title: str, roadmap: str | None, settings: str | None) -> None:
+    """Writes the files of a new workspace. Raises InvalidValue where one is there already."""
+    if (root / FILE_NAME).exists():
+        raise InvalidValue(f"{root} is a gonogo workspace already.")
+    text = settings if settings is not None else settings_text(title)
+    name = parse_settings(text).roadmap
+    plan = TEMPLATE.read_bytes() if roadmap is None else roadmap.encode("utf-8")
+    files = {
+        name: plan,
+        ".gitattributes": b"state.jsonl merge=union\n",
+        ".gitignore": IGNORED.encode(),
+        FILE_NAME: text.encode("utf-8"),  # last: a folder without it is no workspace yet
+    }
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        for file_name, content in files.items():
+            target = root / file_name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+        for folder in ("runs", "evidence", "datasets", "exports"):
+            (root / folder).mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise NotSaved(f"{root}: {error.strerror}.") from None
+
+
+def warnings(root: Path) -> list[str]:
+    """Sentences about a place where locking cannot be relied on."""
+    low = str(root.resolve()).casefold()
+    return [
+        f"This folder is synchronised by {name}: two machines may write state.jsonl at once."
+        for name in _SYNCED
+        if name in low
+    ]
+
+
+def find(start: Path) -> Path | None:
+    """The nearest folder at or above `start` that is a workspace."""
+    return next((p for p in (start, *start.parents) if (p / FILE_NAME).is_file()), None)

@@ -1,0 +1,365 @@
+"""What the journal adds up to: ticks, verdicts, field values, costs, decisions and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Literal
+
+from tui.roadmap.journal import Record
+
+__all__ = ["Cost", "Decision", "FieldValue", "Record", "State", "Tick", "Verdict"]
+
+VerdictWord = Literal["PASS", "WARN", "FAIL", "ERROR", "TIMEOUT", "UNREACHABLE", "SKIP", "STALE"]
+VERDICT_WORDS = ("PASS", "WARN", "FAIL", "ERROR", "TIMEOUT", "UNREACHABLE", "SKIP", "STALE")
+TICK_WORDS = ("open", "done", "waived", "na")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The hand- or probe-set state of one box. `expires` is a UTC ms for waivers, 0 for never."""
+
+    done: bool
+    by: str
+    at: int
+    why: str = ""
+    state: str = "done"
+    expires: int = 0
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found. `seconds` it took, `evidence` is "sha256:<hex>" or "", `at` UTC ms.
+
+    `fills` are values that a PASS writes into fields.
+    """
+
+    item: str
+    verdict: VerdictWord
+    expected: str = ""
+    found: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+    evidence: str = ""
+    at: int = 0
+    by: str = ""
+    fills: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in a record; empty parts are left out."""
+        whole: dict[str, Any] = {
+            "item": self.item, "verdict": self.verdict, "expected": self.expected,
+            "found": self.found, "seconds": round(self.seconds, 3), "reason": self.reason,
+            "evidence": self.evidence, "at": self.at, "by": self.by, "fills": dict(self.fills),
+        }  # fmt: skip
+        return {
+            key: value for key, value in whole.items() if value not in ("", {}) or key == "item"
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Reads the form in a record; unknown keys and words are not trusted."""
+        word = data.get("verdict")
+        fills = data.get("fills")
+        return cls(
+            item=str(data.get("item", "")),
+            verdict=word if word in VERDICT_WORDS else "ERROR",
+            expected=str(data.get("expected", "")),
+            found=str(data.get("found", "")),
+            seconds=float(data.get("seconds", 0)),
+            reason=str(data.get("reason", "")),
+            evidence=str(data.get("evidence", "")),
+            at=int(data.get("at", 0)),
+            by=str(data.get("by", "")),
+            fills={str(k): str(v) for k, v in fills.items()} if isinstance(fills, dict) else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """The value that counts, and the `measured` one beside it where a hand set another."""
+
+    value: str
+    source: str
+    by: str
+    at: int
+    measured: str | None = None
+
+    @property
+    def disputed(self) -> bool:
+        """True where a hand-set value differs from the measured one."""
+        return self.measured is not None and self.measured != self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One ledger entry. `row` is the name of the budget row, `date` a local YYYY-MM-DD."""
+
+    id: str
+    row: str
+    amount: Decimal
+    currency: str
+    by: str
+    at: int
+    note: str = ""
+    date: str = ""
+    voided: bool = False
+    void_by: str = ""
+    void_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A recorded outcome with everything it stood on in `pinned`; never edited, only superseded."""
+
+    id: str
+    outcome: str
+    rule: str
+    reason: str
+    override: bool
+    by: str
+    at: int
+    supersedes: str
+    pinned: Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Own:
+    """One actor's actions that can still be undone, and undos that can be redone."""
+
+    done: list[Record] = field(default_factory=list)
+    undone: list[Record] = field(default_factory=list)
+
+
+class State:
+    """The fold of all records. `facts` says which fields share one value: id to all ids of its fact."""
+
+    def __init__(self, facts: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> None:
+        self._facts = facts
+        self.clear()
+
+    def clear(self) -> None:
+        """Back to nothing, for a new fold into the same object."""
+        self.ticks: dict[str, Tick] = {}
+        self.verdicts: dict[str, Verdict] = {}
+        self.fields: dict[str, FieldValue] = {}
+        self.costs: list[Cost] = []
+        self.decisions: list[Decision] = []
+        self.notes: dict[str, str] = {}
+        self.records: list[Record] = []
+        self.clashes: list[Record] = []
+        self.bad: list[Record] = []
+        self._own: dict[str, _Own] = {}
+        self._touched: dict[tuple[str, str], Record] = {}
+
+    def fold(self, records: Iterable[Record]) -> None:
+        """Applies records in the order of their times; merged branches may arrive out of order."""
+        fresh = list(records)
+        if not fresh:
+            return
+        last = self.records[-1].at if self.records else 0
+        times = [last, *(record.at for record in fresh)]
+        if all(a <= b for a, b in pairwise(times)):
+            for record in fresh:
+                self._apply(record)
+            return
+        everything = sorted([*self.records, *fresh], key=lambda r: (r.at, r.id))
+        self.clear()
+        for record in everything:
+            self._apply(record)
+
+    def value(self, kind: str, item: str) -> str | None:
+        """The present value of a tick ("open" …), a field or a note, as records keep it."""
+        if kind in ("tick", "waive"):
+            tick = self.ticks.get(item)
+            return tick.state if tick else "open"
+        if kind == "field":
+            found = self.fields.get(item)
+            return found.value if found else None
+        return self.notes.get(item) or None
+
+    def last_touch(self, kind: str, item: str) -> Record | None:
+        """The newest record that changed a tick, field or note."""
+        return self._touched.get((_room(kind), item))
+
+    def last_own(self, by: str) -> Record | None:
+        """The newest action of `by` that is not undone."""
+        own = self._own.get(by)
+        return own.done[-1] if own and own.done else None
+
+    def last_undone(self, by: str) -> Record | None:
+        """The newest undo of `by` that can be redone."""
+        own = self._own.get(by)
+        return own.undone[-1] if own and own.undone else None
+
+    def cost(self, cost_id: str) -> Cost | None:
+        """A ledger entry by its id or by an ending of it that fits only one."""
+        found = [cost for cost in self.costs if cost.id.endswith(cost_id)] if cost_id else []
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def decision(self) -> Decision | None:
+        """The decision in force."""
+        return self.decisions[-1] if self.decisions else None
+
+    # --- one record ---------------------------------------------------------------------------
+
+    def _apply(self, record: Record) -> None:
+        self.records.append(record)
+        handler = getattr(self, f"_do_{record.do}", None)
+        if handler is None:
+            return
+        try:
+            handler(record)
+        except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError):
+            self.bad.append(record)
+            return
+        if record.do in ("tick", "waive", "field", "note", "cost", "cost_void", "decision"):
+            own = self._own.setdefault(record.by, _Own())
+            own.done.append(record)
+            own.undone.clear()
+
+    def _put(self, kind: str, record: Record, new: Any) -> None:
+        if new is not None and not isinstance(new, str):
+            raise TypeError("a value is text")
+        item, data = record.item, record.data
+        before = self.value(kind, item)
+        if "old" in data and data["old"] != before:
+            self.clashes.append(record)
+        self._touched[_room(kind), item] = record
+        if kind in ("tick", "waive"):
+            word = new or "open"
+            if word not in TICK_WORDS:
+                raise ValueError("no such tick")
+            self.ticks[item] = Tick(
+                word in ("done", "waived", "na"), record.by, record.at, str(data.get("why", "")), word,
+                int(data.get("expires", 0)), str(data.get("label", "")),
+            )  # fmt: skip
+        elif kind == "field":
+            self._put_field(item, new, str(data.get("source", "hand")), record.by, record.at)
+        elif kind == "note":
+            if new:
+                self.notes[item] = new
+            else:
+                self.notes.pop(item, None)
+        else:
+            raise ValueError("no such kind")
+
+    def _put_field(self, item: str, new: str | None, source: str, by: str, at: int) -> None:
+        for target in self._facts.get(item, (item,)):
+            known = self.fields.get(target)
+            measured = known.measured if known else None
+            if source != "hand":
+                by_hand = known is not None and known.source == "hand"
+                if by_hand and known is not None:
+                    self.fields[target] = FieldValue(known.value, "hand", known.by, known.at, new)
+                elif new is not None:
+                    self.fields[target] = FieldValue(new, source, by, at, new)
+            elif new is not None:
+                self.fields[target] = FieldValue(new, "hand", by, at, measured)
+            elif measured is not None:
+                self.fields[target] = FieldValue(measured, "measured", by, at, measured)
+            else:
+                self.fields.pop(target, None)
+
+    def _do_tick(self, record: Record) -> None:
+        self._put("tick", record, record.data.get("new"))
+
+    def _do_waive(self, record: Record) -> None:
+        self._put("waive", record, record.data.get("new"))
+
+    def _do_field(self, record: Record) -> None:
+        self._put("field", record, record.data.get("new"))
+
+    def _do_note(self, record: Record) -> None:
+        self._put("note", record, record.data.get("new"))
+
+    def _do_cost(self, record: Record) -> None:
+        entry = record.data["new"]
+        amount = Decimal(entry["amount"])
+        if not amount.is_finite():
+            raise ValueError("no amount")
+        self.costs.append(
+            Cost(
+                record.id,
+                record.item,
+                amount,
+                str(entry.get("currency", "USD")),
+                record.by,
+                record.at,
+                str(entry.get("note", "")),
+                str(entry.get("date", "")),
+            )
+        )
+
+    def _do_cost_void(self, record: Record) -> None:
+        self._void(record.item, True, record)
+
+    def _void(self, cost_id: str, voided: bool, record: Record) -> None:
+        for place, cost in enumerate(self.costs):
+            if cost.id == cost_id:
+                self.costs[place] = Cost(
+                    cost.id, cost.row, cost.amount, cost.currency, cost.by, cost.at, cost.note,
+                    cost.date, voided, record.by if voided else "",
+                    str(record.data.get("why", "")) if voided else "",
+                )  # fmt: skip
+                return
+        raise KeyError(cost_id)
+
+    def _do_decision(self, record: Record) -> None:
+        new = record.data["new"]
+        self.decisions.append(
+            Decision(
+                record.id,
+                str(new["outcome"]),
+                str(new["rule"]),
+                str(new["reason"]),
+                bool(new.get("override")),
+                record.by,
+                record.at,
+                str(record.data.get("old") or ""),
+                new.get("pinned", {}),
+            )
+        )
+
+    def _do_verdict(self, record: Record) -> None:
+        verdicts = [Verdict.from_json(entry) for entry in record.data["verdicts"]]
+        ticked = record.data.get("ticked", {})
+        for verdict in verdicts:
+            self.verdicts[verdict.item] = verdict
+            for item, value in verdict.fills.items():
+                self._put_field(item, value, verdict.by or record.by, record.by, record.at)
+                self._touched["field", item] = record
+            if verdict.item in ticked and self.value("tick", verdict.item) == "open":
+                self.ticks[verdict.item] = Tick(
+                    True, verdict.by or record.by, record.at, "verified", label=ticked[verdict.item]
+                )
+                self._touched["tick", verdict.item] = record
+
+    def _do_undo(self, record: Record) -> None:
+        self._invert(record, record.data["undoes"], "done", "undone")
+
+    def _do_redo(self, record: Record) -> None:
+        self._invert(record, record.data["redoes"], "undone", "done")
+
+    def _invert(self, record: Record, target: str, source: str, sink: str) -> None:
+        own = self._own.setdefault(record.by, _Own())
+        stack = getattr(own, source)
+        found = next((entry for entry in stack if entry.id == target), None)
+        kind = str(record.data["of"])
+        if kind in ("cost", "cost_void"):
+            voided = (kind == "cost") == (record.do == "undo")
+            self._void(record.item, voided, record)
+        else:
+            self._put(kind, record, record.data.get("new"))
+        if found is not None:
+            stack.remove(found)
+            getattr(own, sink).append(found)
+
+
+def _room(kind: str) -> str:
+    return "tick" if kind == "waive" else kind
