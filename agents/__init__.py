@@ -1,0 +1,50 @@
+"""Reaching the hosts: links, gauges, jobs, mirrors, tunnels. Knows no user interface.
+
+The program that runs on a host is in :mod:`agents.remote`; a local SSH server for the demo
+and the tests is in :mod:`agents.loopback`.
+"""
+
+from agents.errors import AgentError, LinkDown, LinkLost, NeedsUser, RemoteError
+from agents.events import (
+    Event,
+    GaugeArrived,
+    HostNoise,
+    JobChanged,
+    LinkChanged,
+    LinkState,
+    Mirrored,
+    MirrorFailed,
+)
+from agents.gauges import Cpu, Disk, Gauge, Gpu, Net, Ram
+from agents.jobs import JobSpec, JobState, JobStatus
+from agents.link import HostLink
+from agents.spec import HostSpec
+from agents.tunnel import Tunnel
+
+__all__ = [
+    "AgentError",
+    "Cpu",
+    "Disk",
+    "Event",
+    "Gauge",
+    "GaugeArrived",
+    "Gpu",
+    "HostLink",
+    "HostNoise",
+    "HostSpec",
+    "JobChanged",
+    "JobSpec",
+    "JobState",
+    "JobStatus",
+    "LinkChanged",
+    "LinkDown",
+    "LinkLost",
+    "LinkState",
+    "MirrorFailed",
+    "Mirrored",
+    "NeedsUser",
+    "Net",
+    "Ram",
+    "RemoteError",
+    "Tunnel",
+]

@@ -1,0 +1,140 @@
+"""Bring the agent to a host over one exec channel, leaving no file there.
+
+The command is a stub of a few hundred bytes; it reads ``<length> <sha256>`` and a zlib
+payload from stdin, checks the sum and runs the sources from memory. Everything the host
+prints before the nonce sentinel is noise (a banner, .bashrc) and kept for display.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.util
+import json
+import re
+import secrets
+import shlex
+import zlib
+from functools import cache
+from pathlib import Path
+
+from agents.errors import LinkLost, NeedsUser
+
+REMOTE = Path(__file__).parent / "remote"
+GPU_MODULES = ("nvml",)
+MINIMUM = (3, 8)
+NOISE_LIMIT = 64 * 1024
+EXIT_DAMAGED, EXIT_NONE, EXIT_OLD = 96, 97, 98
+INTERPRETERS = ("python3", "python", *(f"python3.{minor}" for minor in range(14, 7, -1)))
+
+# No quotes but single ones, no $, no backslash, no newline: it passes any login shell.
+STUB = (
+    "import sys,zlib,json;"
+    "from _frozen_importlib_external import PathFinder as f;"
+    "i=sys.stdin.buffer;n,h=i.readline().split();p=i.read(int(n));"
+    "s=__import__(next(x for x in ('_sha2','_sha256','hashlib')"
+    " if x in sys.builtin_module_names or f.find_spec(x))).sha256;"
+    "s(p).hexdigest()==h.decode() or sys.exit(96);"
+    "d=json.loads(zlib.decompress(p));exec(d['boot'])"
+)
+
+
+def new_nonce() -> str:
+    return secrets.token_hex(12)
+
+
+def sentinel(nonce: str) -> bytes:
+    """The bytes after which frames begin; an echoed command cannot hold the NULs."""
+    return b"\0\0GONOGO " + nonce.encode("ascii") + b"\n"
+
+
+def command(nonce: str, python: str = "") -> str:
+    """One command line for the user's login shell: find a Python >= 3.8 and run the stub.
+
+    Exits 97 when there is none, 98 when all are too old (their versions go to stderr).
+    """
+    if python.startswith("~/"):
+        names = '"$HOME"/' + shlex.quote(python[2:])
+    else:
+        names = shlex.quote(python) if python else " ".join(INTERPRETERS)
+    check = f"import sys; sys.exit(sys.version_info < {MINIMUM})"
+    script = (
+        f"r={EXIT_NONE}; for p in {names}; do "
+        'command -v "$p" >/dev/null 2>&1 || continue; '
+        f'if "$p" -c "{check}" </dev/null >/dev/null 2>&1; '
+        f'then exec "$p" -ISuB -c "{STUB}" {nonce}; fi; '
+        f'v=$("$p" -V 2>&1 </dev/null) && r={EXIT_OLD} && echo "$p is $v" >&2; '
+        "done; exit $r"
+    )
+    return "/bin/sh -c " + shlex.quote(script)
+
+
+def _pack(main: str, modules: dict[str, str], extra: dict[str, str]) -> bytes:
+    body = {
+        "boot": (REMOTE / "boot.py").read_text("utf-8"),
+        "modules": modules,
+        "main": main,
+        "extra": extra,
+    }
+    data = zlib.compress(json.dumps(body).encode("utf-8"), 9)
+    return f"{len(data)} {hashlib.sha256(data).hexdigest()}\n".encode("ascii") + data
+
+
+def _sources(names: list[str]) -> dict[str, str]:
+    modules = {"agents": "", "agents.remote": ""}
+    for name in names:
+        modules[f"agents.remote.{name}"] = (REMOTE / f"{name}.py").read_text("utf-8")
+    return modules
+
+
+@cache
+def build_payload() -> bytes:
+    """What the stub reads: about 60 KiB, with the NVML bindings' source inside.
+
+    Without nvidia-ml-py on the laptop the NVML rung of the GPU ladder is left out.
+    """
+    names = [p.stem for p in sorted(REMOTE.glob("*.py")) if p.stem not in ("__init__", "boot")]
+    extra = {"stub": STUB}
+    found = importlib.util.find_spec("pynvml")
+    if found is not None and found.origin:
+        modules = _sources(list(GPU_MODULES))
+        modules["pynvml"] = Path(found.origin).read_text("utf-8")
+        gpu = _pack("agents.remote.nvml", modules, {})
+        extra["gpu"] = base64.b64encode(gpu).decode("ascii")
+    return _pack(
+        "agents.remote.main",
+        _sources([name for name in names if name not in GPU_MODULES]),
+        extra,
+    )
+
+
+_CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(data: bytes, limit: int = NOISE_LIMIT) -> str:
+    """Host output as text without control sequences; it must not reach a terminal raw."""
+    return _CONTROL.sub("", data[-limit:].decode("utf-8", "replace"))
+
+
+def last_line(data: bytes) -> str:
+    lines = [line.strip() for line in printable(data).splitlines() if line.strip()]
+    return lines[-1][:200] if lines else ""
+
+
+def explain_exit(host: str, status: int | None, stderr: bytes) -> Exception:
+    """Why the agent did not start, from the exit status before the sentinel."""
+    said = last_line(stderr)
+    if status == EXIT_NONE:
+        return NeedsUser(
+            f"{host} has no Python: install Python 3.8 or newer, or set hosts.{host}.python"
+        )
+    if status == EXIT_OLD:
+        lines = [line for line in printable(stderr).splitlines() if " is Python " in line]
+        which = "; ".join(lines[:3]) or said
+        return NeedsUser(f"{host} has no Python 3.8 or newer ({which})")
+    if status == EXIT_DAMAGED:
+        return LinkLost(f"the program for {host} arrived damaged")
+    code = "without an exit code" if status is None else f"with code {status}"
+    return LinkLost(
+        f"the agent on {host} ended {code} before it answered" + (f": {said}" if said else "")
+    )

@@ -1,0 +1,34 @@
+"""What callers of a host link have to handle; every text is one sentence for the user."""
+
+from __future__ import annotations
+
+
+class AgentError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class LinkDown(AgentError):
+    """The host cannot be reached now; nothing is known about the request's effect."""
+
+
+class RemoteError(AgentError):
+    """The host answered and refused; `code` is a short fixed word."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class NeedsUser(AgentError):
+    """Only a person can go on from here; never retried by itself."""
+
+
+class LinkLost(AgentError):
+    """A connection could not be made or ended.
+
+    `unreachable` is True when not even TCP got through, so that probing makes sense.
+    """
+
+    def __init__(self, message: str, *, unreachable: bool = False) -> None:
+        super().__init__(message)
+        self.unreachable = unreachable

@@ -1,0 +1,182 @@
+"""Keeps the laptop's copy of a host's jobs: states, documents, run journals and logs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from agents.checked import boolean_free_int, short_text
+from agents.errors import LinkDown
+from agents.events import Event, JobChanged, Mirrored, MirrorFailed, Stream
+from agents.jobs import JobStatus, parse_status
+from agents.mirror import HostMirror, OutOfStep
+
+STREAMS: tuple[Stream, ...] = ("run", "log")
+RETRY = 5.0
+
+Send = Callable[[dict[str, Any]], None]
+
+
+class JobSync:
+    """Fed with the session's frames; one subscription per (job, stream) and connection."""
+
+    def __init__(self, host: str, root: Path, emit: Callable[[Event], None]) -> None:
+        self.host = host
+        self.mirror = HostMirror(root, host)
+        self.known: dict[str, JobStatus] = {}
+        self._emit = emit
+        self._send: Send | None = None
+        self._subs: dict[int, tuple[str, Stream]] = {}
+        self._next_sub = 0
+        self._reset: set[tuple[str, Stream]] = set()
+        self._changed = asyncio.Event()
+
+    def connected(self, send: Send) -> None:
+        self._send = send
+        self._subs.clear()
+
+    def disconnected(self, why: str) -> None:
+        """Jobs that were not over are unknown from here on, not failed."""
+        self._send = None
+        self._subs.clear()
+        for job_id, status in self.known.items():
+            unknown = status.as_unknown(why)
+            if unknown != status:
+                self.known[job_id] = unknown
+                self._emit(JobChanged(self.host, unknown))
+
+    def receive(self, message: dict[str, Any], blob: bytes | None) -> None:
+        """One frame: job, document, chunk or tail_reset. Raises ValueError when malformed."""
+        kind = message.get("m")
+        if kind == "job":
+            self.note(parse_status(message))
+        elif kind == "document":
+            self._document(message, blob or b"")
+        elif kind == "chunk":
+            self._chunk(message, blob or b"")
+        elif kind == "tail_reset":
+            self._tail_reset(message)
+
+    def note(self, status: JobStatus) -> None:
+        """Take a status; subscribe to the job's files when it is new on this connection."""
+        if self.known.get(status.job_id) != status:
+            self.known[status.job_id] = status
+            self._emit(JobChanged(self.host, status))
+            self._changed.set()
+        if not any(job_id == status.job_id for job_id, _ in self._subs.values()):
+            for stream in STREAMS:
+                self._subscribe(status.job_id, stream)
+
+    async def until_terminal(self, job_id: str) -> JobStatus:
+        """Wait for the news that a job is over; LinkDown if the link goes first."""
+        while True:
+            status = self.known.get(job_id)
+            if status is not None and status.state.terminal:
+                return status
+            if self._send is None:
+                raise LinkDown(f"the link to {self.host} went down while {job_id} was stopping")
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), 1.0)
+            except TimeoutError:
+                continue
+
+    def _subscribe(self, job_id: str, stream: Stream) -> None:
+        if self._send is None:
+            return
+        try:
+            offset, identity = self.mirror.stream(job_id, stream).cursor()
+        except OSError as error:
+            self._failed(job_id, stream, error)
+            return
+        self._next_sub += 1
+        self._subs[self._next_sub] = (job_id, stream)
+        try:
+            self._send(
+                {
+                    "m": "tail",
+                    "sub": self._next_sub,
+                    "job": job_id,
+                    "stream": stream,
+                    "offset": offset,
+                    "identity": identity,
+                }
+            )
+        except LinkDown:
+            self._subs.clear()
+
+    def _credit(self, count: int) -> None:
+        if self._send is not None:
+            self._send({"m": "credit", "bytes": count})
+
+    def _failed(self, job_id: str, stream: Stream, error: OSError) -> None:
+        reason = f"{error.filename or self.mirror.folder}: {error.strerror or error}"
+        self._emit(MirrorFailed(self.host, job_id, stream, reason))
+        asyncio.get_running_loop().call_later(RETRY, self._subscribe, job_id, stream)
+
+    def _document(self, message: dict[str, Any], blob: bytes) -> None:
+        job_id = str(message.get("job"))
+        try:
+            self.mirror.document(job_id, str(message.get("name")), blob)
+        except OSError as error:
+            reason = f"{error.filename or self.mirror.folder}: {error.strerror or error}"
+            self._emit(MirrorFailed(self.host, job_id, "run", reason))
+
+    def _sub_of(self, message: dict[str, Any]) -> tuple[int, tuple[str, Stream] | None]:
+        number = boolean_free_int(message.get("sub"))
+        if number is None:
+            raise ValueError("a chunk without its subscription")
+        return number, self._subs.get(number)
+
+    def _tail_reset(self, message: dict[str, Any]) -> None:
+        _, key = self._sub_of(message)
+        if key is None:
+            return
+        try:
+            self.mirror.stream(*key).set_aside()
+        except OSError as error:
+            self._failed(*key, error)
+            return
+        self._reset.add(key)
+        short_text(message.get("reason"))
+
+    def _chunk(self, message: dict[str, Any], blob: bytes) -> None:
+        number, key = self._sub_of(message)
+        try:
+            if key is None:
+                return
+            self._store(number, key, message, blob)
+        finally:
+            self._credit(len(blob))
+
+    def _store(
+        self, number: int, key: tuple[str, Stream], message: dict[str, Any], blob: bytes
+    ) -> None:
+        job_id, stream = key
+        offset, total = (
+            boolean_free_int(message.get("offset")),
+            boolean_free_int(message.get("size")),
+        )
+        if offset is None or total is None:
+            raise ValueError("a chunk without its place")
+        mirror = self.mirror.stream(job_id, stream)
+        try:
+            size = mirror.append(offset, blob, boolean_free_int(message.get("ino")))
+        except OutOfStep:
+            del self._subs[number]
+            mirror.close()
+            self._subscribe(job_id, stream)
+            return
+        except OSError as error:
+            del self._subs[number]
+            self._failed(job_id, stream, error)
+            return
+        reset = key in self._reset
+        self._reset.discard(key)
+        behind = max(0, total - size)
+        self._emit(Mirrored(self.host, job_id, stream, mirror.path, size, behind, reset))
+
+    def close(self) -> None:
+        self.mirror.close()

@@ -1,0 +1,268 @@
+"""The table of jobs: one folder a job below ~/.gonogo/jobs, read anew by every agent.
+
+State is never kept in the agent: it follows from job.json, exit.json, the boot id and the
+identity (pid, start time) of the processes, so any later agent adopts what runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import signal
+import time
+
+from agents.remote import launch
+from agents.remote.digest import sha256
+from agents.remote.host import boot_id, is_alive, now_ms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from agents.remote.loop import Loop
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}\Z")
+JOB_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}-\d{8}-\d{6}-[0-9a-f]{4}\Z")
+TERMINAL = ("succeeded", "failed", "oom", "stopped", "lost")
+MAX_DOCUMENT = 256 * 1024
+START_GRACE_MS = 60_000
+
+
+class OpError(Exception):
+    """A request that cannot be done; code is a short fixed word, the text one sentence."""
+
+    def __init__(self, code: str, message: str) -> None:
+        Exception.__init__(self, message)
+        self.code = code
+
+
+def read_document(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read(MAX_DOCUMENT + 1)[:MAX_DOCUMENT]
+    except OSError:
+        return None
+
+
+def _parse(data: bytes | None) -> dict[str, Any] | None:
+    if data is None:
+        return None
+    try:
+        value = json.loads(data.decode("utf-8"))
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+class JobTable:
+    def __init__(self, home: str) -> None:
+        self.home = home
+        self.root = os.path.join(home, ".gonogo", "jobs")
+        self._boot_id = boot_id()
+
+    def folder(self, job_id: Any) -> str:
+        if not isinstance(job_id, str) or not JOB_ID.match(job_id):
+            raise OpError("invalid", "%r is no job id" % (job_id,))
+        return os.path.join(self.root, job_id)
+
+    def ids(self) -> list[str]:
+        """Every job folder, oldest first by the time in its name."""
+        try:
+            names = [name for name in os.listdir(self.root) if JOB_ID.match(name)]
+        except OSError:
+            return []
+        return sorted(names, key=lambda name: name[-20:])
+
+    def status(self, job_id: str) -> dict[str, Any]:
+        """What is known about a job now, as the laptop's JobStatus expects it."""
+        folder = self.folder(job_id)
+        if not os.path.isdir(folder):
+            raise OpError("not-found", "there is no job %s on this host" % job_id)
+        job = _parse(read_document(os.path.join(folder, "job.json"))) or {}
+        ended = _parse(read_document(os.path.join(folder, "exit.json")))
+        if ended is None and not self._is_running(job):
+            # The supervisor may have written it between the two looks.
+            ended = _parse(read_document(os.path.join(folder, "exit.json")))
+        status = {
+            "job_id": job_id,
+            "name": job.get("name", job_id[:-21]),
+            "argv": job.get("argv", []),
+            "created_ms": job.get("created"),
+            "started_ms": job.get("started"),
+            "ended_ms": None,
+            "pid": job.get("pid"),
+            "labels": job.get("labels", {}),
+            "op_id": job.get("op_id", ""),
+            "code": None,
+            "detail": "",
+        }
+        if ended is not None:
+            self._ended(status, ended)
+        else:
+            self._open(status, job, folder)
+        return status
+
+    def _ended(self, status: dict[str, Any], ended: dict[str, Any]) -> None:
+        code, number = ended.get("code"), ended.get("signal")
+        status["ended_ms"] = ended.get("t")
+        status["code"] = code if number is None else 128 + number
+        if ended.get("error"):
+            status["detail"] = ended["error"]
+        elif number is not None:
+            try:
+                status["detail"] = "ended by %s" % signal.Signals(number).name
+            except ValueError:
+                status["detail"] = "ended by signal %s" % number
+        if ended.get("stopped"):
+            status["state"] = "stopped"
+        elif ended.get("oom"):
+            status["state"] = "oom"
+            status["detail"] = status["detail"] or "out of memory"
+        elif code == 0:
+            status["state"] = "succeeded"
+        else:
+            status["state"] = "failed"
+            status["detail"] = status["detail"] or "exit code %s" % code
+
+    def _is_running(self, job: dict[str, Any]) -> bool:
+        supervisor = job.get("supervisor")
+        if not isinstance(supervisor, dict):
+            supervisor = {}
+        return job.get("boot_id") == self._boot_id and (
+            is_alive(job.get("pid"), job.get("starttime"))
+            or is_alive(supervisor.get("pid"), supervisor.get("starttime"))
+        )
+
+    def _open(self, status: dict[str, Any], job: dict[str, Any], folder: str) -> None:
+        if job.get("boot_id") not in (None, self._boot_id):
+            status.update(state="lost", detail="the host rebooted while it ran")
+        elif self._is_running(job):
+            status["state"] = "running"
+            if os.path.exists(os.path.join(folder, "stop.json")):
+                status["detail"] = "stopping"
+        elif job.get("pid") is None and self._is_young(job, folder):
+            status["state"] = "starting"
+        else:
+            status.update(state="lost", detail="its processes are gone and left no exit code")
+
+    @staticmethod
+    def _is_young(job: dict[str, Any], folder: str) -> bool:
+        created = job.get("created")
+        if not isinstance(created, int):
+            try:
+                created = int(os.stat(folder).st_mtime * 1000)
+            except OSError:
+                return False
+        return abs(now_ms() - created) < START_GRACE_MS
+
+    def _find_op(self, op_id: str) -> str:
+        for job_id in reversed(self.ids()):
+            job = _parse(read_document(os.path.join(self.root, job_id, "job.json"))) or {}
+            if job.get("op_id") == op_id:
+                return job_id
+        return ""
+
+    def create(self, params: dict[str, Any]) -> tuple[str, dict[str, Any] | None, dict[str, str]]:
+        """Validate a request and make its folder; (job_id, None, {}) if op_id is known."""
+        name, argv, env = params.get("name"), params.get("argv"), params.get("env") or {}
+        op_id, labels = params.get("op_id"), params.get("labels") or {}
+        if not isinstance(name, str) or not NAME.match(name):
+            raise OpError("invalid", "a job name is lower-case letters, digits, '.', '_', '-'")
+        if not isinstance(argv, list) or not argv or not all(_is_argument(a) for a in argv):
+            raise OpError("invalid", "argv must be a list of strings without NUL")
+        if not isinstance(env, dict) or not all(
+            _is_argument(k) and k and "=" not in k and _is_argument(v) for k, v in env.items()
+        ):
+            raise OpError("invalid", "env must map names to strings")
+        if not isinstance(op_id, str) or not op_id:
+            raise OpError("invalid", "a start needs an op_id")
+        cwd = os.path.expanduser(str(params.get("cwd") or "~"))
+        if not os.path.isdir(cwd):
+            raise OpError("invalid", "the folder %s does not exist on this host" % cwd)
+        argv = [os.path.expanduser(argv[0]), *argv[1:]]
+        os.makedirs(self.root, mode=0o700, exist_ok=True)
+        lock = os.open(self.root, os.O_RDONLY)
+        try:
+            # A second agent (a laptop that reconnected) may carry the same request.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = self._find_op(op_id)
+            if known:
+                return known, None, {}
+            stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+            while True:
+                job_id = "%s-%s-%s" % (name, stamp, os.urandom(2).hex())
+                folder = os.path.join(self.root, job_id)
+                try:
+                    os.mkdir(folder, 0o700)
+                    break
+                except FileExistsError:
+                    continue
+            job = {
+                "v": 1,
+                "job_id": job_id,
+                "op_id": op_id,
+                "name": name,
+                "argv": argv,
+                "cwd": cwd,
+                "env": sorted(env),
+                "backend": "process",
+                "pid": None,
+                "starttime": None,
+                "boot_id": self._boot_id,
+                "created": now_ms(),
+                "cmd_sha256": sha256("\0".join(argv).encode("utf-8", "surrogatepass")).hexdigest(),
+                "labels": labels,
+                "oom_codes": params.get("oom_codes") or [],
+            }
+            launch.write_json(folder, "job.json", job)
+        finally:
+            os.close(lock)
+        full = dict(os.environ)
+        full.update(env)
+        full["GONOGO_JOB_DIR"] = folder
+        return job_id, job, full
+
+    def start(
+        self, loop: Loop, params: dict[str, Any], done: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Start (or find) a job; `done(status)` once its program runs or could not."""
+        job_id, job, env = self.create(params)
+        if job is None:
+            done(self.status(job_id))
+            return
+        pipe = launch.launch(self.folder(job_id), job, env)
+
+        def confirmed() -> None:
+            os.read(pipe, 600)
+            loop.read_with(pipe, None)
+            os.close(pipe)
+            done(self.status(job_id))
+
+        loop.read_with(pipe, confirmed)
+
+    def stop(self, loop: Loop, job_id: str, grace: float) -> dict[str, Any]:
+        """Ask the supervisor to end the job; without one, signal its group from here."""
+        status = self.status(job_id)
+        if status["state"] in TERMINAL:
+            return status
+        folder = self.folder(job_id)
+        job = _parse(read_document(os.path.join(folder, "job.json"))) or {}
+        supervisor = job.get("supervisor") or {}
+        launch.write_json(folder, "stop.json", {"t": now_ms(), "grace": grace})
+        if is_alive(supervisor.get("pid"), supervisor.get("starttime")):
+            os.kill(supervisor["pid"], signal.SIGTERM)
+        elif is_alive(job.get("pid"), job.get("starttime")):
+            os.killpg(job["pid"], signal.SIGTERM)
+
+            def kill() -> None:
+                if is_alive(job.get("pid"), job.get("starttime")):
+                    os.killpg(job["pid"], signal.SIGKILL)
+
+            loop.later(grace, kill)
+        return self.status(job_id)
+
+
+def _is_argument(value: Any) -> bool:
+    return isinstance(value, str) and "\0" not in value

@@ -1,0 +1,172 @@
+"""One connection: handshake, frames in both directions, calls and their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import asyncssh
+
+from agents import bootstrap
+from agents.errors import AgentError, LinkDown, LinkLost, RemoteError
+from agents.frames import PROTOCOL, FrameDecoder, FrameError, encode
+from agents.transport import Transport
+
+HANDSHAKE_TIMEOUT = 15.0
+STDERR_KEPT = 64 * 1024
+
+Message = dict[str, Any]
+
+
+class Session:
+    """Owns a transport until it ends. `receive(message, blob)` gets every unasked frame."""
+
+    def __init__(
+        self, host: str, transport: Transport, receive: Callable[[Message, bytes | None], None]
+    ) -> None:
+        self.host = host
+        self.transport = transport
+        self.hello: Message = {}
+        self.noise = b""
+        self.stderr = bytearray()
+        self.last_heard = time.monotonic()
+        self.closed = False
+        self._receive = receive
+        self._decoder = FrameDecoder()
+        self._seq = 0
+        self._calls: dict[int, asyncio.Future[Message]] = {}
+        self._next_call = 0
+        self._stderr_task = asyncio.create_task(self._drain_stderr())
+
+    async def handshake(self, nonce: str, payload: bytes, welcome: Message) -> None:
+        """Send the program, skip noise up to the sentinel, exchange hello and welcome.
+
+        Raises NeedsUser or LinkLost with the reason.
+        """
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT):
+                self.transport.write(payload)
+                rest = await self._skip_noise(bootstrap.sentinel(nonce))
+                frames = self._decoder.feed(rest)
+                while not frames:
+                    frames = self._decoder.feed(await self._read())
+        except TimeoutError:
+            raise LinkLost(
+                f"the agent on {self.host} did not answer within {HANDSHAKE_TIMEOUT:g} s"
+            ) from None
+        except (FrameError, LinkDown) as error:
+            raise LinkLost(f"the agent on {self.host} sent no valid greeting: {error}") from error
+        hello = frames.pop(0)[0]
+        versions = hello.get("protocol")
+        if hello.get("m") != "hello" or not isinstance(versions, list) or PROTOCOL not in versions:
+            raise LinkLost(f"the agent on {self.host} speaks another protocol: {versions!r:.80}")
+        self.hello = hello
+        self.send({"m": "welcome", "protocol": PROTOCOL, **welcome})
+        for message, blob in frames:
+            self._dispatch(message, blob)
+
+    async def _skip_noise(self, mark: bytes) -> bytes:
+        seen = b""
+        while mark not in seen:
+            data = await self.transport.read()
+            if not data:
+                status = await self.transport.exit_status()
+                await asyncio.wait([self._stderr_task], timeout=1)
+                self.noise = seen[-bootstrap.NOISE_LIMIT :]
+                said = bytes(self.stderr) or self.noise
+                raise bootstrap.explain_exit(self.host, status, said)
+            self.last_heard = time.monotonic()
+            seen = (seen + data)[-(bootstrap.NOISE_LIMIT + len(mark) + len(data)) :]
+        before, _, rest = seen.partition(mark)
+        self.noise = before[-bootstrap.NOISE_LIMIT :]
+        return rest
+
+    async def _read(self) -> bytes:
+        data = await self.transport.read()
+        if not data:
+            said = bootstrap.last_line(bytes(self.stderr))
+            raise LinkLost(f"the agent on {self.host} ended" + (f": {said}" if said else ""))
+        self.last_heard = time.monotonic()
+        return data
+
+    async def run(self) -> None:
+        """Serve frames until the connection ends; always raises, LinkLost with the reason."""
+        try:
+            while True:
+                for message, blob in self._decoder.feed(await self._read()):
+                    self._dispatch(message, blob)
+        except FrameError as error:
+            raise LinkLost(f"damaged data came from {self.host}: {error}") from error
+        except (asyncssh.Error, OSError) as error:
+            reason = getattr(error, "reason", "") or str(error) or type(error).__name__
+            raise LinkLost(f"the connection to {self.host} broke: {reason}") from error
+
+    async def _drain_stderr(self) -> None:
+        # Unread stderr would fill the window it shares with stdout and stop both.
+        try:
+            while data := await self.transport.read_stderr():
+                self.stderr += data
+                del self.stderr[:-STDERR_KEPT]
+        except (asyncssh.Error, OSError):
+            pass
+
+    def _dispatch(self, message: Message, blob: bytes | None) -> None:
+        kind = message.get("m")
+        if kind in ("result", "error"):
+            number = message.get("id")
+            future = self._calls.pop(number, None) if isinstance(number, int) else None
+            if future is None or future.done():
+                return
+            if kind == "result" and isinstance(message.get("value"), dict):
+                future.set_result(message["value"])
+            else:
+                code, text = message.get("code"), message.get("message")
+                future.set_exception(RemoteError(str(code)[:40], str(text)[:2000]))
+        else:
+            self._receive(message, blob)
+
+    def send(self, message: Message, blob: bytes | None = None) -> None:
+        """Queue a frame. Raises LinkDown when the connection is closed."""
+        if self.closed:
+            raise LinkDown(f"{self.host} is not connected")
+        frame = encode(self._seq, message, blob)
+        self.transport.write(frame)
+        self._seq += 1
+
+    async def call(
+        self, op: str, params: Message, blob: bytes | None = None, timeout: float = 10
+    ) -> Message:
+        """Ask and wait. Raises LinkDown, RemoteError, TimeoutError."""
+        self._next_call += 1
+        number = self._next_call
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._calls[number] = future
+        try:
+            self.send({"m": "call", "id": number, "op": op, "params": params}, blob)
+            if blob is not None:
+                await self.transport.drain()
+            return await asyncio.wait_for(future, timeout)
+        except TimeoutError:
+            raise TimeoutError(f"{self.host} did not answer {op} within {timeout:g} s") from None
+        finally:
+            self._calls.pop(number, None)
+
+    def fail(self, error: AgentError) -> None:
+        """End every waiting call."""
+        self.closed = True
+        for future in self._calls.values():
+            if not future.done():
+                future.set_exception(LinkDown(str(error)))
+                future.exception()
+        self._calls.clear()
+
+    async def close(self, *, orderly: bool) -> None:
+        self.fail(LinkDown(f"the connection to {self.host} was closed"))
+        if orderly:
+            await self.transport.close()
+        else:
+            self.transport.abort()
+        self._stderr_task.cancel()
+        await asyncio.gather(self._stderr_task, return_exceptions=True)
