@@ -27,6 +27,11 @@ def put(folder: Path, content: Any) -> str:
         blob = json.dumps(
             {"cut": True, "bytes": len(blob), "head": head}, ensure_ascii=False
         ).encode()
+    return keep(folder, blob)
+
+
+def keep(folder: Path, blob: bytes) -> str:
+    """Writes `blob` to `folder/<sha256>` unless it is there; returns "sha256:<hex>". Raises NotSaved."""
     digest = hashlib.sha256(blob).hexdigest()
     target = folder / digest
     if target.exists():

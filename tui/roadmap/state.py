@@ -325,6 +325,9 @@ class State:
                 new.get("pinned", {}),
             )
         )
+        for item, value in new.get("fills", {}).items():
+            self._put_field(item, str(value), "gate", record.by, record.at)
+            self._touched["field", item] = record
 
     def _do_verdict(self, record: Record) -> None:
         verdicts = [Verdict.from_json(entry) for entry in record.data["verdicts"]]

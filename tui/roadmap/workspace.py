@@ -290,7 +290,7 @@ class Workspace:
 
     def decide(self, outcome: str, reason: str, by: str, override: str = "") -> Record:
         """Records GO, NO-GO or HOLD with everything it stands on. See `gate.pin` for what is kept."""
-        from tui.roadmap import gate
+        from tui.roadmap.gate import pin
 
         believed = self.state.decision.id if self.state.decision else None
 
@@ -301,7 +301,7 @@ class Workspace:
                     f"{current.by} decided {current.outcome} at {_when(current.at)};"
                     " nothing was written."
                 )
-            new = gate.pin(self, outcome, reason, override)
+            new = pin(self, outcome, reason, override)
             return {"by": by, "do": "decision", "item": "GATE", "old": believed, "new": new}
 
         return self._commit(make)
