@@ -20,7 +20,9 @@ FILE_NAME = "run.jsonl"
 LINE_LIMIT = 256 * 1024
 """Bytes of one line; a longer one is damage, counted and skipped."""
 
-KINDS = frozenset({"start", "model", "point", "eval", "checkpoint", "saved", "generated", "end", "note"})
+KINDS = frozenset(
+    {"start", "model", "point", "eval", "checkpoint", "saved", "generated", "end", "note"}
+)
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 

@@ -1,0 +1,104 @@
+"""From the Trainer's events to the run journal."""
+
+from __future__ import annotations
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+
+from pipeline.dataset.samples import sha256_file
+from pipeline.journal import RunJournal
+from pipeline.training.load import gpu_bytes
+from pipeline.training.loss import LeanTrainer
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process now (Linux), else its peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return peak_rss_bytes()
+    return pages * resource.getpagesize()
+
+
+def peak_rss_bytes() -> int:
+    """Largest resident memory so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def peak_gpu_bytes() -> tuple[int | None, int | None]:
+    """(allocated, reserved) peaks on the GPU, None without one."""
+    if not torch.cuda.is_available():
+        return None, None
+    return torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
+
+
+def adapter_files(folder: Path) -> list[dict[str, Any]]:
+    """Name, size and hash of every file of a saved adapter."""
+    return [
+        {"name": path.name, "bytes": path.stat().st_size, "sha256": sha256_file(path)}
+        for path in sorted(folder.iterdir())
+        if path.is_file()
+    ]
+
+
+class JournalCallback(TrainerCallback):  # type: ignore[misc]
+    """One `point` per optimizer step, as soon as it is done."""
+
+    def __init__(self, journal: RunJournal) -> None:
+        self.journal = journal
+        self.trainer: LeanTrainer | None = None
+        self.started = time.monotonic()
+        self.losses: list[float] = []
+        self._step_at = self.started
+        self._tokens = 0
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """The clock of the run starts after loading."""
+        self.started = self._step_at = time.monotonic()
+        self._tokens = self.trainer.tokens_seen if self.trainer else 0
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """Training logs are points, evaluation logs are evals."""
+        logs = logs or {}
+        if "loss" in logs:
+            self._point(state, logs)
+        elif "eval_loss" in logs:
+            self.journal.write("eval", step=state.global_step, eval_loss=float(logs["eval_loss"]))
+            self._step_at = time.monotonic()
+
+    def journal_seconds(self) -> float:
+        """Seconds since the first step began."""
+        return time.monotonic() - self.started
+
+    def _point(self, state: Any, logs: dict[str, Any]) -> None:
+        now = time.monotonic()
+        tokens = self.trainer.tokens_seen if self.trainer else 0
+        took = max(now - self._step_at, 1e-9)
+        allocated, reserved = gpu_bytes()
+        loss = float(logs["loss"])
+        self.losses.append(loss)
+        self.journal.write(
+            "point",
+            step=int(state.global_step),
+            epoch=float(logs.get("epoch", 0.0)),
+            loss=loss,
+            learning_rate=float(logs.get("learning_rate", 0.0)),
+            grad_norm=float(logs.get("grad_norm", 0.0)),
+            tokens_per_s=(tokens - self._tokens) / took,
+            seconds=now - self.started,
+            rss_bytes=rss_bytes(),
+            gpu_alloc_bytes=allocated,
+            gpu_reserved_bytes=reserved,
+        )
+        self._step_at, self._tokens = now, tokens
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """A checkpoint is complete."""
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        self.journal.write("checkpoint", step=int(state.global_step), path=str(path))
+        self._step_at = time.monotonic()
