@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from agents.mirror import HostMirror, OutOfStep
 
 STREAMS: tuple[Stream, ...] = ("run", "log")
 RETRY = 5.0
+MAX_COPY = 8 * 1024**3
+
+logger = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], None]
 
@@ -29,6 +34,7 @@ class JobSync:
         self._emit = emit
         self._send: Send | None = None
         self._subs: dict[int, tuple[str, Stream]] = {}
+        self._followed: set[str] = set()
         self._next_sub = 0
         self._reset: set[tuple[str, Stream]] = set()
         self._changed = asyncio.Event()
@@ -36,6 +42,7 @@ class JobSync:
     def connected(self, send: Send) -> None:
         self._send = send
         self._subs.clear()
+        self._followed.clear()
 
     def disconnected(self, why: str) -> None:
         """Jobs that were not over are unknown from here on, not failed."""
@@ -65,7 +72,8 @@ class JobSync:
             self.known[status.job_id] = status
             self._emit(JobChanged(self.host, status))
             self._changed.set()
-        if not any(job_id == status.job_id for job_id, _ in self._subs.values()):
+        if self._send is not None and status.job_id not in self._followed:
+            self._followed.add(status.job_id)
             for stream in STREAMS:
                 self._subscribe(status.job_id, stream)
 
@@ -93,23 +101,26 @@ class JobSync:
             return
         self._next_sub += 1
         self._subs[self._next_sub] = (job_id, stream)
-        try:
-            self._send(
-                {
-                    "m": "tail",
-                    "sub": self._next_sub,
-                    "job": job_id,
-                    "stream": stream,
-                    "offset": offset,
-                    "identity": identity,
-                }
-            )
-        except LinkDown:
-            self._subs.clear()
+        self._tell(
+            {
+                "m": "tail",
+                "sub": self._next_sub,
+                "job": job_id,
+                "stream": stream,
+                "offset": offset,
+                "identity": identity,
+            }
+        )
 
-    def _credit(self, count: int) -> None:
+    def _drop(self, number: int) -> tuple[str, Stream]:
+        self._tell({"m": "untail", "sub": number})
+        return self._subs.pop(number)
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        # A send that finds the connection closed needs no answer: the next one starts anew.
         if self._send is not None:
-            self._send({"m": "credit", "bytes": count})
+            with suppress(LinkDown):
+                self._send(message)
 
     def _failed(self, job_id: str, stream: Stream, error: OSError) -> None:
         reason = f"{error.filename or self.mirror.folder}: {error.strerror or error}"
@@ -131,16 +142,17 @@ class JobSync:
         return number, self._subs.get(number)
 
     def _tail_reset(self, message: dict[str, Any]) -> None:
-        _, key = self._sub_of(message)
+        number, key = self._sub_of(message)
         if key is None:
             return
+        logger.info("%s %s %s: %s", self.host, *key, short_text(message.get("reason")))
         try:
             self.mirror.stream(*key).set_aside()
         except OSError as error:
+            self._drop(number)
             self._failed(*key, error)
             return
         self._reset.add(key)
-        short_text(message.get("reason"))
 
     def _chunk(self, message: dict[str, Any], blob: bytes) -> None:
         number, key = self._sub_of(message)
@@ -149,7 +161,7 @@ class JobSync:
                 return
             self._store(number, key, message, blob)
         finally:
-            self._credit(len(blob))
+            self._tell({"m": "credit", "bytes": len(blob)})
 
     def _store(
         self, number: int, key: tuple[str, Stream], message: dict[str, Any], blob: bytes
@@ -161,16 +173,21 @@ class JobSync:
         )
         if offset is None or total is None:
             raise ValueError("a chunk without its place")
+        if total > MAX_COPY:
+            self._drop(number)
+            reason = f"the file on the host has {total} bytes, over the limit of {MAX_COPY}"
+            self._emit(MirrorFailed(self.host, job_id, stream, reason))
+            return
         mirror = self.mirror.stream(job_id, stream)
         try:
             size = mirror.append(offset, blob, boolean_free_int(message.get("ino")))
         except OutOfStep:
-            del self._subs[number]
+            self._drop(number)
             mirror.close()
             self._subscribe(job_id, stream)
             return
         except OSError as error:
-            del self._subs[number]
+            self._drop(number)
             self._failed(job_id, stream, error)
             return
         reset = key in self._reset

@@ -14,25 +14,18 @@ from agents.dialer import SshDialer
 from agents.errors import LinkDown, LinkLost, NeedsUser
 from agents.events import Event, GaugeArrived, HostNoise, LinkChanged, LinkState
 from agents.gauges import parse_gauge
-from agents.jobs import JobSpec, JobStatus, parse_status
 from agents.jobsync import JobSync
+from agents.liveness import Liveness
+from agents.requests import HostRequests
 from agents.retry import ClockJump, backoff_delay, wait_for_retry
 from agents.session import Session
 from agents.spec import HostSpec
-from agents.transfer import put_file
-from agents.transport import ByteReader, ByteWriter, LocalTransport, Transport
-from agents.tunnel import Tunnel
-
-PING_EVERY = 5.0
-SUSPECT_AFTER = 7.0
-DROP_AFTER = 14.0
-TICK = 0.5
-STEADY_AFTER = 5.0
+from agents.transport import LocalTransport, Transport
 
 logger = logging.getLogger(__name__)
 
 
-class HostLink:
+class HostLink(HostRequests):
     """Connects, watches, reconnects; mirrors the host's jobs below `mirror_root`/<name>.
 
     `emit` is called on the event loop and must not block. Create it in the loop that runs it.
@@ -46,19 +39,14 @@ class HostLink:
         self.since_ms = _now_ms()
         self.attempt = 0
         self.retry_in: float | None = None
-        self.latency_ms: float | None = None
-        self.clock_offset_ms: float | None = None
         self.host_info: dict[str, Any] = {}
-        self._emit = emit
+        self._listener = emit
         self._dialer = SshDialer(spec)
-        self._jobs = JobSync(spec.name, mirror_root, emit)
-        self._session: Session | None = None
+        super().__init__(JobSync(spec.name, mirror_root, self._emit))
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
         self._jump = ClockJump()
-        self._tunnels: list[Tunnel] = []
-        self._runner: asyncio.Task[None] | None = None
-        self._pings: dict[int, tuple[float, float]] = {}
+        self._liveness: Liveness | None = None
 
     # -- the connect loop ---------------------------------------------------------------
 
@@ -68,7 +56,6 @@ class HostLink:
         try:
             while True:
                 self._wake.clear()
-                began = time.monotonic()
                 try:
                     await self._connect_and_serve()
                 except NeedsUser as error:
@@ -77,9 +64,12 @@ class HostLink:
                     await self._wake.wait()
                     self.attempt = 0
                 except LinkLost as error:
-                    if self.state in _UP and time.monotonic() - began > STEADY_AFTER:
-                        self.attempt = 0
                     await self._back_off(error)
+                except Exception as error:
+                    # One host's trouble must not end its link for good, nor another host's.
+                    logger.exception("link to %s", self.name)
+                    text = f"the link to {self.name} failed: {type(error).__name__}: {error}"
+                    await self._back_off(LinkLost(text))
         finally:
             self._jobs.disconnected("the link was closed")
             self._set(LinkState.closed, "closed")
@@ -142,13 +132,19 @@ class HostLink:
         self.host_info = session.hello
         rebooted = before is not None and before != session.hello.get("boot_id")
         self._session = session
-        self._pings.clear()
         self._jobs.connected(session.send)
         self._set(LinkState.live, "the host rebooted meanwhile" if rebooted else "connected")
 
     async def _serve(self, session: Session) -> None:
         reader = asyncio.create_task(session.run())
-        watcher = asyncio.create_task(self._watch(session))
+        self._liveness = Liveness(
+            session,
+            self._jump,
+            on_suspect=self._suspect,
+            on_steady=self._steady,
+            on_pong=self._tell,
+        )
+        watcher = asyncio.create_task(self._liveness.watch())
         try:
             done, _ = await asyncio.wait({reader, watcher}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -157,37 +153,26 @@ class HostLink:
             for task in (reader, watcher):
                 task.cancel()
             await asyncio.gather(reader, watcher, return_exceptions=True)
+            self._liveness = None
 
-    async def _watch(self, session: Session) -> None:
-        """Ping, notice silence, notice sleep; raises LinkLost."""
-        number = 0
-        next_ping = last_tick = time.monotonic()
-        while True:
-            now = time.monotonic()
-            if self._jump.happened():
-                raise LinkLost("this machine slept or its clock was set")
-            if now - last_tick > PING_EVERY:
-                # We ourselves stood still; give the answers that wait a chance to be read.
-                session.last_heard = max(session.last_heard, now - SUSPECT_AFTER)
-            last_tick = now
-            silent = now - session.last_heard
-            if silent > DROP_AFTER:
-                raise LinkLost(f"nothing was heard of {self.name} for {silent:.0f} s")
-            if silent > SUSPECT_AFTER:
-                if self.state is LinkState.live:
-                    self._set(LinkState.suspect, f"no sign of life for {silent:.0f} s")
-            elif self.state is LinkState.suspect:
-                self._set(LinkState.live, "connected")
-            if now >= next_ping:
-                next_ping = now + PING_EVERY
-                number += 1
-                self._pings[number] = (now, time.time() * 1000)
-                self._pings.pop(number - 8, None)
-                try:
-                    session.send({"m": "ping", "n": number})
-                except LinkDown as error:
-                    raise LinkLost(str(error)) from error
-            await asyncio.sleep(TICK)
+    def _suspect(self, silent: float) -> None:
+        if silent:
+            self._set(LinkState.suspect, f"no sign of life for {silent:.0f} s")
+        else:
+            self._set(LinkState.live, "connected")
+
+    def _steady(self) -> None:
+        self.attempt = 0
+
+    @property
+    def latency_ms(self) -> float | None:
+        """Round trip of the last ping, None while not connected."""
+        return self._liveness.latency_ms if self._liveness else None
+
+    @property
+    def clock_offset_ms(self) -> float | None:
+        """Host clock minus this clock, None while unknown."""
+        return self._liveness.clock_offset_ms if self._liveness else None
 
     # -- what comes in ------------------------------------------------------------------
 
@@ -197,7 +182,8 @@ class HostLink:
             if kind == "gauge":
                 self._emit(GaugeArrived(self.name, parse_gauge(message), _now_ms()))
             elif kind == "pong":
-                self._pong(message)
+                if self._liveness is not None:
+                    self._liveness.pong(message)
             else:
                 self._jobs.receive(message, blob)
         except LinkDown:
@@ -205,26 +191,20 @@ class HostLink:
         except (ValueError, TypeError) as error:
             logger.warning("%s sent a malformed %r message: %s", self.name, kind, error)
 
-    def _pong(self, message: dict[str, Any]) -> None:
-        number, t_ms = message.get("n"), message.get("t_ms")
-        sent = self._pings.pop(number, None) if isinstance(number, int) else None
-        if sent is None:
-            return
-        self.latency_ms = (time.monotonic() - sent[0]) * 1000
-        if isinstance(t_ms, int | float):
-            self.clock_offset_ms = t_ms - sent[1] - self.latency_ms / 2
-        self._tell()
-
     def _set(self, state: LinkState, detail: str) -> None:
         if state is not self.state:
             self.since_ms = _now_ms()
         self.state = state
         self.detail = detail
-        if state not in _UP:
-            self.latency_ms = None
         self._tell()
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+
+    def _emit(self, event: Event) -> None:
+        try:
+            self._listener(event)
+        except Exception:
+            logger.exception("a listener failed on %s", type(event).__name__)
 
     def _tell(self) -> None:
         self._emit(
@@ -264,6 +244,11 @@ class HostLink:
         self.retry_now()
         return path
 
+    @property
+    def host_stderr(self) -> str:
+        """The last 64 KiB that the agent or the login shell wrote to stderr, printable."""
+        return bootstrap.printable(bytes(self._session.stderr)) if self._session else ""
+
     async def wait_live(self, timeout: float) -> None:
         """Return once live. Raises LinkDown after `timeout` s or when a person is needed."""
         deadline = time.monotonic() + timeout
@@ -278,75 +263,6 @@ class HostLink:
                     f"{self.name} is not connected after {timeout:g} s: {self.detail}"
                 ) from None
 
-    def _live_session(self) -> Session:
-        if self._session is None:
-            raise LinkDown(f"{self.name} is not connected: {self.detail}")
-        return self._session
-
-    async def call(self, op: str, *, timeout: float = 10, **params: Any) -> dict[str, Any]:
-        """One request to the agent. Raises LinkDown, RemoteError, TimeoutError."""
-        return await self._live_session().call(op, params, timeout=timeout)
-
-    async def call_with_bytes(
-        self, op: str, blob: bytes, *, timeout: float = 30, **params: Any
-    ) -> dict[str, Any]:
-        """A request that carries at most 512 KiB of raw bytes."""
-        return await self._live_session().call(op, params, blob, timeout=timeout)
-
-    async def start_job(self, job: JobSpec, *, timeout: float = 30) -> JobStatus:
-        """Start a job and wait until its program runs or could not.
-
-        A drop on the way is waited out and asked again: the op_id makes it one job.
-        """
-        params = job.params()
-        deadline = time.monotonic() + timeout
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                answer = await self.call("start_job", timeout=max(0.1, left), **params)
-                break
-            except LinkDown:
-                if time.monotonic() >= deadline or self._runner is None:
-                    raise
-                await self.wait_live(max(0.0, deadline - time.monotonic()))
-        status = parse_status(answer)
-        self._jobs.note(status)
-        return status
-
-    async def stop_job(self, job_id: str, grace: float = 30) -> JobStatus:
-        """SIGTERM to the job's group, SIGKILL after `grace` s; returns how it ended."""
-        status = parse_status(await self.call("stop_job", job_id=job_id, grace=grace))
-        self._jobs.note(status)
-        return await asyncio.wait_for(self._jobs.until_terminal(job_id), grace + 15)
-
-    async def jobs(self) -> list[JobStatus]:
-        """All jobs, oldest first: as the host says now, or as last known while it is away."""
-        if self._session is None:
-            return sorted(self._jobs.known.values(), key=lambda job: job.job_id[-20:])
-        answer = await self.call("jobs")
-        return [parse_status(entry) for entry in answer.get("jobs", [])]
-
-    async def probe(self, name: str, *, timeout: float = 10, **params: Any) -> dict[str, Any]:
-        """Run one of the agent's fixed probes. Raises LinkDown, RemoteError, TimeoutError."""
-        inner = {"timeout": timeout, **params}
-        return await self.call("probe", timeout=timeout + 2, name=name, params=inner)
-
-    async def put_file(
-        self, local: Path, remote: str, progress: Callable[[int, int], None] | None = None
-    ) -> str:
-        """Copy a file to the host; returns its SHA-256. See :mod:`agents.transfer`."""
-        return await put_file(self.call, self.call_with_bytes, local, remote, progress)
-
-    async def open_connection(self, port: int) -> tuple[ByteReader, ByteWriter]:
-        """A byte stream to 127.0.0.1:port of the host. Raises LinkDown."""
-        return await self._live_session().transport.connect(port)
-
-    async def open_tunnel(self, remote_port: int, local_port: int = 0) -> Tunnel:
-        """A listener on this machine's 127.0.0.1 that leads to the host's `remote_port`."""
-        tunnel = await Tunnel.open(self.name, self.open_connection, remote_port, local_port)
-        self._tunnels.append(tunnel)
-        return tunnel
-
     async def close(self) -> None:
         """End the link and its tunnels; jobs on the host go on."""
         for tunnel in self._tunnels:
@@ -359,9 +275,6 @@ class HostLink:
         elif self.state is not LinkState.closed:
             self._set(LinkState.closed, "closed")
         self._jobs.close()
-
-
-_UP = (LinkState.live, LinkState.suspect)
 
 
 def _now_ms() -> int:

@@ -177,6 +177,7 @@ def start_loopback(folder: Path, name: str) -> LoopbackHost:
         return found
     own = (folder / name).resolve()
     _prepare(own)
+    before = _inode(own / "port")
     log = (own / "server.log").open("ab")
     with log:
         process = subprocess.Popen(
@@ -200,7 +201,8 @@ def start_loopback(folder: Path, name: str) -> LoopbackHost:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         port = _read_int(own / "port")
-        if port is not None and _listens(port):
+        # The server replaces the file once it listens; the old port may be someone else's.
+        if port is not None and _inode(own / "port") != before and _listens(port):
             key = (own / "host_key.pub").read_text("ascii").split()
             _write(own / "known_hosts", f"[127.0.0.1]:{port} {key[0]} {key[1]}\n")
             return LoopbackHost(name, own, port, process.pid, True)
@@ -208,6 +210,10 @@ def start_loopback(folder: Path, name: str) -> LoopbackHost:
     text = (own / "server.log").read_text("utf-8", errors="replace").strip()
     last = text.splitlines()[-1] if text else "it said nothing"
     raise RuntimeError(f"the loopback host {name} did not start: {last}")
+
+
+def _inode(path: Path) -> int | None:
+    return path.stat().st_ino if path.exists() else None
 
 
 def _listens(port: int) -> bool:

@@ -56,7 +56,7 @@ class Gpu:
         if self._simulated is not None:
             return [self._simulated.read(cpu, jobs, self._interval)], "simulated", ""
         silent = time.monotonic() - self._heard
-        if self.cards and silent > SILENT_AFTER + self._interval:
+        if self._child is not None and silent > SILENT_AFTER + self._interval:
             return [], self.rung, "the driver has not answered for %d s" % silent
         return self.cards, self.rung, self.reason
 
@@ -90,7 +90,7 @@ class Gpu:
 
     def _nvml_argv(self) -> list[str] | None:
         if not self._payload or not self._stub:
-            self._failures.append("the NVML bindings did not come along")
+            self._failures.append("nvml: the bindings did not come along")
             return None
         program = sys.executable or "/proc/self/exe"
         return [program, "-ISuB", "-c", self._stub, "%g" % self._interval]
@@ -99,50 +99,48 @@ class Gpu:
         program = find_program(name) if "/" not in name else (name if os.path.exists(name) else "")
         if not program:
             if "/" not in name:
-                self._failures.append("there is no nvidia-smi on PATH")
+                self._failures.append("nvidia-smi: not on PATH")
             return None
         return smi.argv(program, self._interval)
 
     def _start(self, name: str, argv: list[str]) -> None:
         self.rung = name
         self.reason = "waiting for the first reading"
-        output: list[bytes] = []
+        self._said = ""
+        self._last = b""
         read = self._read_nvml if name == "nvml" else self._read_smi
 
         def collect(data: bytes) -> None:
-            output[:] = [data[-300:]]
+            self._last = data[-300:]
             self._lines(data, read)
 
         def ended(code: int) -> None:
             timer.cancel()
             if self._child is child:
                 self._child = None
-                how = "crashed with signal %d" % -code if code < 0 else "ended with code %d" % code
-                last = output[0].decode("utf-8", "replace").strip() if output else ""
-                if (
-                    self._failures[-1:] != ["NVML: " + last]
-                    and name != "nvml"
-                    and last
-                    and not self.cards
-                ):
-                    how = last.splitlines()[-1]
-                if not (name == "nvml" and code == 0 and self._said):
-                    self._failures.append("%s %s" % (name, how))
+                self._failures.append(self._why(name, code))
                 self._rung += 1
                 self._climb()
 
         def late() -> None:
             if self._child is child and not self.cards:
-                self._failures.append("%s gave no reading within %d s" % (name, FIRST_READING))
+                self._said = "gave no reading within %d s" % FIRST_READING
                 child.kill()
 
-        self._said = False
         child = Child(self._loop, argv, collect, ended, merge_stderr=name != "nvml")
         self._child = child
         self._heard = time.monotonic()
         timer = self._loop.later(FIRST_READING, late)
         if name == "nvml":
             child.write(self._payload)
+
+    def _why(self, name: str, code: int) -> str:
+        if self._said:
+            return "%s: %s" % (name, self._said)
+        if code < 0:
+            return "%s: crashed with signal %d" % (name, -code)
+        lines = [] if self.cards else self._last.decode("utf-8", "replace").strip().splitlines()
+        return "%s: %s" % (name, lines[-1] if lines else "ended with code %d" % code)
 
     def _lines(self, data: bytes, read: Callable[[str], None]) -> None:
         lines = (self._buffer + data).split(b"\n")
@@ -158,8 +156,7 @@ class Gpu:
         if not isinstance(message, dict):
             return
         if "error" in message:
-            self._said = True
-            self._failures.append("NVML: %s" % message["error"])
+            self._said = str(message["error"])
         elif isinstance(message.get("gpus"), list):
             self._publish(message["gpus"])
 

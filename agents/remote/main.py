@@ -76,6 +76,8 @@ class Agent:
                 self.tails.credit(int(message["bytes"]))
             elif kind == "tail" and self.tails is not None:
                 self.tails.subscribe(message)
+            elif kind == "untail" and self.tails is not None:
+                self.tails.unsubscribe(int(message["sub"]))
             elif kind == "welcome" and self.tails is None:
                 self._welcome(message)
         except Exception:

@@ -40,6 +40,8 @@ class Subscription:
         self.fd = -1
         self.ino = 0
         self.quiet = 0
+        self.announced = False
+        self.failing = False
 
     def close(self) -> None:
         if self.fd >= 0:
@@ -81,9 +83,7 @@ class Tails:
         sub, offset = int(message["sub"]), int(message["offset"])
         name = STREAMS[message["stream"]]
         path = os.path.join(self._table.folder(message["job"]), name)
-        old = self._subs.pop(sub, None)
-        if old is not None:
-            old.close()
+        self.unsubscribe(sub)
         identity = message.get("identity")
         self._subs[sub] = Subscription(
             sub,
@@ -93,6 +93,11 @@ class Tails:
             identity if isinstance(identity, dict) else {},
         )
         self._wake()
+
+    def unsubscribe(self, sub: int) -> None:
+        old = self._subs.pop(sub, None)
+        if old is not None:
+            old.close()
 
     def credit(self, count: int) -> None:
         self._in_flight = max(0, self._in_flight - count)
@@ -120,7 +125,9 @@ class Tails:
                         try:
                             sent = self._send_one(sub)
                         except OSError:
-                            log_exception(sub.path)
+                            if not sub.failing:
+                                log_exception(sub.path)
+                            sub.failing = True
                             sub.close()
                             sent = False
                         sub.quiet = 0 if sent else sub.quiet + 1
@@ -143,6 +150,7 @@ class Tails:
         sub.close()
         sub.offset = 0
         sub.identity = None
+        sub.announced = False
         self._channel.send({"m": "tail_reset", "sub": sub.sub, "reason": reason})
 
     def _open(self, sub: Subscription) -> bool:
@@ -174,11 +182,13 @@ class Tails:
         if stat.st_size < sub.offset:
             self._reset(sub, "the file on the host was cut short")
             return True
-        if stat.st_size == sub.offset:
+        if stat.st_size == sub.offset and (sub.announced or sub.offset):
             return False
+        # An empty file is news too, once.
         data = os.pread(sub.fd, min(CHUNK, stat.st_size - sub.offset), sub.offset)
-        if not data:
+        if not data and stat.st_size:
             return False
+        sub.announced = True
         self._channel.send(
             {
                 "m": "chunk",
