@@ -1,10 +1,10 @@
 """Style sheets, in the order in which they are read."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _FOLDER = Path(__file__).parent
 
-SHEETS = [
+SHEETS: list[str | PurePath] = [
     _FOLDER / name
     for name in (
         "layout.tcss",

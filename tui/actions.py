@@ -299,7 +299,7 @@ class Actions(Base):
     async def needs_user(self, event: LinkChanged) -> None:
         """A host that waits for the person: an unknown key is shown and may be accepted."""
         link = self.fleet.links[event.host]
-        fingerprint = link.pending_fingerprint
+        fingerprint = link.pending_host_key
         if not fingerprint:
             self.notify(f"{event.host}: {event.detail}", severity="error", timeout=20, markup=False)
             return
@@ -307,7 +307,6 @@ class Actions(Base):
         detail = f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
         if await self.push_screen_wait(ConfirmScreen(question, detail)):
             link.accept_host_key()
-            link.retry_now()
 
     @work(group="dialog", exit_on_error=False)
     async def stop_job(self, host: str, job_id: str) -> None:
@@ -399,3 +398,14 @@ class Actions(Base):
     def action_help(self) -> None:
         """Keys of this screen and of the app."""
         self.push_screen(DetailScreen(help_content(self.screen), "Help"))
+
+    @work(group="commit", exit_on_error=False)
+    async def export_roadmap(self) -> None:
+        """The filled-in roadmap as Markdown in exports/."""
+        from tui.roadmap.export import export_markdown
+
+        text = export_markdown(self.ws.document, self.ws.state, self.ws.settings)
+        path = self.ws.root / "exports" / self.ws.settings.roadmap
+        await asyncio.to_thread(path.parent.mkdir, exist_ok=True)
+        await asyncio.to_thread(path.write_text, text, "utf-8")
+        self.notify(f"written: {path}", timeout=10, markup=False)

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from agents.loopback import LoopbackHost, start_loopback, stop_loopback
 
 from agents import AgentError
+from agents.loopback import LoopbackHost, loopback_status, start_loopback, stop_loopback
 from tui.fleet import Fleet
 from tui.roadmap.state import Record
 from tui.roadmap.workspace import Workspace, WorkspaceError
@@ -84,7 +84,9 @@ def stop_hosts(root: Path) -> list[str]:
     """End what the demo left running on this machine: jobs, then the SSH servers."""
     ended = []
     for name in (TOWER, SERVER):
-        if stop_loopback(root / "hosts", name):
+        host = loopback_status(root / "hosts", name)
+        if host is not None and host.running:
+            stop_loopback(root / "hosts", name)
             ended.append(name)
     return ended
 
@@ -268,8 +270,8 @@ def demo_command(
         without_screen = True
     if without_screen:
         problems = asyncio.run(headless(workspace, steps))
-        for problem in problems:
-            click.echo(f"NOT DONE: {problem}", err=True)
+        for sentence in problems:
+            click.echo(f"NOT DONE: {sentence}", err=True)
         click.echo(f"the hosts go on: gonogo -C {root}   end them: gonogo demo -C {root} --stop")
         sys.exit(1 if problems else 0)
     on_screen(workspace, steps)

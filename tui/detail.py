@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from textual.content import Content
@@ -74,7 +75,7 @@ def box_detail(ws: Workspace, box: Box, width: int) -> Content:
     return Content.assemble(*parts)
 
 
-def _about(data: dict[str, object], item: str) -> bool:
+def _about(data: Mapping[str, object], item: str) -> bool:
     if data.get("item") == item:
         return True
     verdicts = data.get("verdicts")
@@ -83,7 +84,7 @@ def _about(data: dict[str, object], item: str) -> bool:
     )
 
 
-def _what(data: dict[str, object], item: str) -> str:
+def _what(data: Mapping[str, object], item: str) -> str:
     verdicts = data.get("verdicts")
     if isinstance(verdicts, list):
         for verdict in verdicts:

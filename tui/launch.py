@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from agents import JobSpec
 from tui.settings import Settings
 
@@ -22,7 +24,7 @@ def tiny_model_job(settings: Settings, output: str, op_id: str = "") -> JobSpec:
     """Build the tiny base model (no download) in the folder `output` on the training host."""
     python = _python(settings, settings.training.host)
     argv = (python, "-m", "pipeline.training.tiny", "--output", output)
-    return JobSpec("tiny-base", argv, labels={"kind": "model"}, op_id=op_id)
+    return JobSpec("tiny-base", argv, labels={"kind": "model"}, op_id=op_id or str(uuid.uuid4()))
 
 
 def train_job(
@@ -53,7 +55,7 @@ def train_job(
     if uri:
         argv += ["--tracking-uri", uri]
     labels = {"kind": "train", "arm": arm, "stage": stage, "seed": str(seed)}
-    return JobSpec(name, tuple(argv), labels=labels, op_id=op_id)
+    return JobSpec(name, tuple(argv), labels=labels, op_id=op_id or str(uuid.uuid4()))
 
 
 def generate_job(
@@ -75,7 +77,9 @@ def generate_job(
         "--prompt", prompt,
         "--stage", stage,
     )  # fmt: skip
-    return JobSpec(name, argv, labels={"kind": "generate", "stage": stage}, op_id=op_id)
+    return JobSpec(
+        name, argv, labels={"kind": "generate", "stage": stage}, op_id=op_id or str(uuid.uuid4())
+    )
 
 
 def mlflow_job(settings: Settings, *, folder: str, op_id: str = "") -> JobSpec:
@@ -92,4 +96,6 @@ def mlflow_job(settings: Settings, *, folder: str, op_id: str = "") -> JobSpec:
         "--default-artifact-root", f"{folder}/artifacts",
     )  # fmt: skip
     env = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
-    return JobSpec(MLFLOW_JOB, argv, env=env, labels={"kind": "service"}, op_id=op_id)
+    return JobSpec(
+        MLFLOW_JOB, argv, env=env, labels={"kind": "service"}, op_id=op_id or str(uuid.uuid4())
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,11 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
     """(title, help, callback) of every entry."""
     for mode, title in ROOMS.items():
         if app.current_mode != mode:
-            yield f"Go to {title}", f"Show the {title} screen", lambda m=mode: app.action_room(m)
+            yield (
+                f"Go to {title}",
+                f"Show the {title} screen",
+                functools.partial(app.action_room, mode),
+            )
     yield "Help", "Keys and marks", app.action_help
     if not app.ws.read_only:
         yield "Add a cost", "One entry of the ledger", app.action_add_cost
@@ -32,12 +37,12 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
             yield (
                 f"Verify {section.id}",
                 f"Run the probes of {section.title}",
-                lambda ids=tuple(boxes): app.verify_boxes(ids),
+                functools.partial(app.verify_boxes, tuple(boxes)),
             )
             yield (
                 f"Open {section.id}",
                 section.title,
-                lambda first=boxes[0]: go_to(app, first),
+                functools.partial(go_to, app, boxes[0]),
             )
     yield "Reconnect now", "Try every host at once", app.action_retry_links
     yield "Change theme", "Colours", app.action_change_theme

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable
 
@@ -240,7 +241,7 @@ def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
 
     def draw(width: int) -> Content:
         state = str(job.state)
-        parts = [
+        parts: list[str | Content | tuple[str, str]] = [
             (f" {state:<10}", JOBS.get(state, DIM)),
             f"{clip(job.name, 22):<23}",
             (f"{host:<8}", DIM),
@@ -267,10 +268,13 @@ def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
     return Row(f"{host}/{job.job_id}", draw)
 
 
+def _plain(content: Content, _width: int) -> Content:
+    return content
+
+
 def plain_rows(lines: Iterable[str]) -> list[Row]:
     """Text as rows, for logs and evidence; never interpreted as markup."""
     rows = []
     for number, text in enumerate(lines):
-        content = Content(text)
-        rows.append(Row(f"line:{number}", lambda _width, content=content: content))
+        rows.append(Row(f"line:{number}", functools.partial(_plain, Content(text))))
     return rows

@@ -7,15 +7,15 @@ after the app or a host was killed instead of beginning again.
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.dataset.micro import create_micro_dataset
-
 from agents import AgentError, JobSpec, JobStatus
+from pipeline.dataset.micro import create_micro_dataset
 from tui import mlflow_rest
 from tui.fleet import Fleet
 from tui.launch import MLFLOW_JOB, generate_job, mlflow_job, tiny_model_job, train_job
@@ -77,20 +77,21 @@ class Story:
                     f"{name} did not come up within 30 s; run `gonogo demo --stop` and start again"
                 ) from problem
         for name in (TOWER, SERVER):
-            await self._until(
-                lambda n=name: self.fleet.store.hosts[n].gauge is not None, 20, f"a gauge of {name}"
-            )
+            await self._until(functools.partial(self._has_gauge, name), 20, f"a gauge of {name}")
             gauge = self.fleet.store.hosts[name].gauge
             rung = gauge.gpu_rung if gauge else ""
             why = gauge.gpu_reason if gauge and not gauge.gpus else ""
             self.report(
                 "ok", f"{name} is live, gauges flow (GPU: {rung}{' ' + why if why else ''})"
             )
-        self.home = str((await self.fleet.links[TOWER].call("hello"))["home"])
+        self.home = str(self.fleet.links[TOWER].host_info["home"])
+
+    def _has_gauge(self, name: str) -> bool:
+        return self.fleet.store.hosts[name].gauge is not None
 
     async def _mlflow(self) -> None:
         link = self.fleet.links[SERVER]
-        home = str((await link.call("hello"))["home"])
+        home = str(link.host_info["home"])
         running = [j for j in await link.jobs() if j.name == MLFLOW_JOB]
         if not any(str(job.state) in ("running", "starting") for job in running):
             self.report("step", "Start MLflow on the server, through the agent")

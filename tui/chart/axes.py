@@ -74,7 +74,7 @@ def label(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """12 s, 3m 05s, 2h 05m, 1d 4h."""
+    """12 s, 3m 05s, 2h 05m, 1d 3h."""
     total = max(0, round(seconds))
     if total < 60:
         return f"{total} s"

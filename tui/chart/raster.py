@@ -155,4 +155,5 @@ def to_codes(dots: BoolArray) -> NDArray[np.uint16]:
     height, width = dots.shape[0] // 4, dots.shape[1] // 2
     cells = dots.reshape(height, 4, width, 2).astype(np.uint16)
     bits = np.einsum("hrwc,rc->hw", cells, DOTS)
-    return (bits + BLANK).astype(np.uint16)
+    codes: NDArray[np.uint16] = (bits + BLANK).astype(np.uint16)
+    return codes

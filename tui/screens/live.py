@@ -99,7 +99,7 @@ class LiveScreen(Room):
 
     def _update_curve(self) -> None:
         curve = self.query_one("#curve", Curve)
-        lines = []
+        lines: list[CurveLine] = []
         spare = 2
         for run in self.gonogo.fleet.store.pair(self.chosen)[:4]:
             series = run.series.get(self.metric)

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from tui import rows
 from tui.detail import box_detail, field_detail
 from tui.roadmap.document import Box, Section
-from tui.roadmap.progress import box_status
+from tui.roadmap.progress import box_status, section_progress
 from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
 from tui.widgets.key_bar import Key
@@ -72,13 +72,12 @@ class RoadmapScreen(Room):
         """Open on the first stage that is not finished."""
         doc, state = self.gonogo.ws.document, self.gonogo.ws.state
         sections = [section for section in doc.sections if section.groups]
-        open_sections = [s for s in sections if rows.section_progress(doc, state, s.id)[1]]
+        open_sections = [s for s in sections if section_progress(doc, state, s.id)[1]]
         unfinished = [
             s
             for s in open_sections
             if s.id != "PT"
-            and rows.section_progress(doc, state, s.id)[0]
-            < rows.section_progress(doc, state, s.id)[1]
+            and section_progress(doc, state, s.id)[0] < section_progress(doc, state, s.id)[1]
         ]
         chosen = (unfinished or open_sections or sections)[:1]
         self.section_id = chosen[0].id if chosen else ""
