@@ -34,7 +34,9 @@ class BoxStatus:
 
 def _tick(state: State, box_id: str, now: int) -> TickWord:
     tick = state.ticks.get(box_id)
-    if tick is None or (tick.expires and tick.expires <= now):
+    if tick is None:
+        return "done" if box_id in state.checked else "open"
+    if tick.expires and tick.expires <= now:
         return "open"
     match tick.state:
         case "done":

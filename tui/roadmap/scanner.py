@@ -130,6 +130,7 @@ class _Scanner:
         self.fence: tuple[str, int, int] | None = None  # character, length, container offset
         self.html_end = ""  # closing text; "\n" stands for a blank line
         self.html_offset = 0
+        self.quoted = False
         self.paragraph = False
         self.blank = True
 
@@ -138,11 +139,21 @@ class _Scanner:
         for number, line in enumerate(self.out.lines):
             if number <= table_until:
                 continue
-            quote = _QUOTE.match(line)
-            skip = quote.end() if quote else 0
+            skip = self._enter(line)
             if not self._inside_block(number, line[skip:]):
                 table_until = self._block_start(number, line, skip)
         return self.out
+
+    def _enter(self, line: str) -> int:
+        """Length of the quote marks of a line; entering or leaving a quote closes what was open in it."""
+        if (self.fence or self.html_end) and not self.quoted:
+            return 0
+        quote = _QUOTE.match(line) if _indent(line)[0] < 4 else None
+        if bool(quote) != self.quoted:
+            self.quoted = bool(quote)
+            self.fence, self.html_end = None, ""
+            self.items, self.paragraph, self.blank = [], False, True
+        return quote.end() if quote else 0
 
     def _inside_block(self, number: int, line: str) -> bool:
         """True where the line belongs to an open fence or HTML block."""

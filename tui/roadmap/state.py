@@ -136,10 +136,19 @@ class _Own:
 
 
 class State:
-    """The fold of all records. `facts` says which fields share one value: id to all ids of its fact."""
+    """The fold of all records. `facts` says which fields share one value: id to all ids of its fact.
 
-    def __init__(self, facts: Mapping[str, tuple[str, ...]] = MappingProxyType({})) -> None:
+    `checked` are the boxes that the document itself shows as ticked; they count until a record says
+    otherwise.
+    """
+
+    def __init__(
+        self,
+        facts: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        checked: frozenset[str] = frozenset(),
+    ) -> None:
         self._facts = facts
+        self.checked = checked
         self.clear()
 
     def clear(self) -> None:
@@ -176,7 +185,7 @@ class State:
         """The present value of a tick ("open" …), a field or a note, as records keep it."""
         if kind in ("tick", "waive"):
             tick = self.ticks.get(item)
-            return tick.state if tick else "open"
+            return tick.state if tick else "done" if item in self.checked else "open"
         if kind == "field":
             found = self.fields.get(item)
             return found.value if found else None

@@ -10,6 +10,7 @@ import contextlib
 import getpass
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,8 @@ class Workspace:
         for item in document.fields.values():
             if item.fact:
                 sharing.setdefault(item.fact, []).append(item.id)
-        self.state = State({i: tuple(ids) for ids in sharing.values() for i in ids})
+        checked = frozenset(box.id for box in document.boxes.values() if box.checked)
+        self.state = State({i: tuple(ids) for ids in sharing.values() for i in ids}, checked)
         self._folded = 0
         self._fold()
 
@@ -326,8 +328,18 @@ class Workspace:
             if self.state.value("tick", box.id) == "open":
                 ticked[box.id] = box.label[:200]
         item = verdicts[0].item if len(verdicts) == 1 else ""
-        entries = [verdict.as_json() for verdict in verdicts]
+        entries = [replace(v, fills=self._fills(v)).as_json() for v in verdicts]
         return {"by": by, "do": "verdict", "item": item, "verdicts": entries, "ticked": ticked}
+
+    def _fills(self, verdict: Verdict) -> Fields:
+        """The fills of a verdict that fit their fields; a measured value is data like any other."""
+        kept = {}
+        for item, value in verdict.fills.items():
+            known = self.document.fields.get(item)
+            if known is not None and verdict.verdict == "PASS":
+                with contextlib.suppress(InvalidValue):
+                    kept[item] = check_value(known, value)
+        return kept
 
     def record_import(self, by: str) -> Record:
         """Notes which text of the roadmap the state file began with."""

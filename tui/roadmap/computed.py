@@ -1,0 +1,61 @@
+"""Values that the document asks for and that follow from other facts: budget cells, the gate's verdict."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from tui.roadmap.budget import budget_table, summarize
+from tui.roadmap.document import Document
+from tui.roadmap.state import FieldValue, State
+from tui.roadmap.values import money_text
+from tui.settings import Settings
+
+
+def _ledger(value: str, at: int = 0) -> FieldValue:
+    return FieldValue(value, "ledger", "derived:ledger", at, value)
+
+
+def _budget(document: Document, state: State, settings: Settings) -> dict[str, FieldValue]:
+    found = budget_table(document)
+    if found is None or not state.costs:
+        return {}
+    summary = summarize(settings, document, state)
+    if all(cost.voided for cost in state.costs):
+        return {}
+    at = max(cost.at for cost in state.costs)
+    out: dict[str, FieldValue] = {}
+    for row in summary.rows:
+        if row.actual is not None and row.field_id:
+            fact = document.fields[row.field_id].fact
+            for item in document.fields.values():
+                if item.id == row.field_id or (fact and item.fact == fact):
+                    out[item.id] = _ledger(money_text(row.actual), at)
+    table, _, actual = found
+    known = {row.field_id for row in summary.rows}
+    for line in table.rows:
+        total = line.fields.get(actual, "")
+        if total and total not in known:
+            out[total] = _ledger(money_text(summary.spent), at)
+            notes = [i for column, i in line.fields.items() if column > actual]
+            if notes and summary.unknown_rows:
+                text = f"{summary.unknown_rows} rows unknown"
+                out[notes[0]] = _ledger(text, at)
+    if "BT.status" in document.fields:
+        word = "over" if summary.left < Decimal(0) else "under"
+        out["BT.status"] = _ledger(money_text(abs(summary.left)), at)
+        out["BT.status_word"] = _ledger(word, at)
+    return out
+
+
+def effective_fields(document: Document, state: State, settings: Settings) -> dict[str, FieldValue]:
+    """Every field that has a value: what was set or measured, and what follows from the ledger.
+
+    A hand-set value wins over a derived one, except in the cells that are sums of the ledger.
+    """
+    out = {i: v for i, v in state.fields.items() if i in document.fields}
+    p_value = out.get("KM.p_value")
+    if p_value is not None and "KM.significant" in document.fields and "KM.significant" not in out:
+        word = "Yes" if Decimal(p_value.value) < Decimal(str(settings.gate.alpha)) else "No"
+        out["KM.significant"] = FieldValue(word, "derived", p_value.by, p_value.at, word)
+    out.update(_budget(document, state, settings))
+    return out
