@@ -68,7 +68,10 @@ class JobSync:
 
     def note(self, status: JobStatus) -> None:
         """Take a status; subscribe to the job's files when it is new on this connection."""
-        if self.known.get(status.job_id) != status:
+        before = self.known.get(status.job_id)
+        # An answer may be older than the news that overtook it; what is over stays over.
+        overtaken = before is not None and before.state.terminal and not status.state.terminal
+        if status != before and not overtaken:
             self.known[status.job_id] = status
             self._emit(JobChanged(self.host, status))
             self._changed.set()

@@ -252,7 +252,7 @@ class HostLink(HostRequests):
     async def wait_live(self, timeout: float) -> None:
         """Return once live. Raises LinkDown after `timeout` s or when a person is needed."""
         deadline = time.monotonic() + timeout
-        while self.state is not LinkState.live:
+        while self.state is not LinkState.live or self._session is None:
             if self.state in (LinkState.needs_user, LinkState.closed):
                 raise LinkDown(self.detail)
             moved = self._moved

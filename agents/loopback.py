@@ -16,6 +16,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +34,46 @@ class _Server(asyncssh.SSHServer):
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
     ) -> bool:
         return dest_host in ("127.0.0.1", "localhost")
+
+
+async def join_streams(
+    process: asyncssh.SSHServerProcess[bytes],
+    child: asyncio.subprocess.Process,
+    change: Callable[[bytes], bytes] = lambda data: data,
+) -> None:
+    """Copy bytes between a session and a child until the child's output ends.
+
+    When the client is gone the child sees the end of its stdin, as under sshd. `change` is
+    applied to what the child prints.
+    """
+    if child.stdin is None or child.stdout is None or child.stderr is None:
+        raise ValueError("the child needs pipes")
+    gone = (OSError, asyncssh.Error)
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncssh.SSHWriter[bytes]) -> None:
+        while data := await reader.read(65536):
+            with suppress(*gone):
+                writer.write(change(data))
+                await writer.drain()
+
+    async def feed(stdin: asyncio.StreamWriter) -> None:
+        try:
+            while data := await process.stdin.read(65536):
+                stdin.write(data)
+                await stdin.drain()
+        except gone:
+            pass
+        finally:
+            stdin.close()
+
+    feeder = asyncio.create_task(feed(child.stdin))
+    try:
+        await asyncio.gather(
+            forward(child.stdout, process.stdout), forward(child.stderr, process.stderr)
+        )
+    finally:
+        feeder.cancel()
+        await asyncio.gather(feeder, return_exceptions=True)
 
 
 async def _run_command(process: asyncssh.SSHServerProcess[bytes], home: Path) -> None:
@@ -54,9 +96,8 @@ async def _run_command(process: asyncssh.SSHServerProcess[bytes], home: Path) ->
         env=environment,
         start_new_session=True,
     )
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    await join_streams(process, child)
     status = await child.wait()
-    await process.stdout.drain()
     if status < 0:
         process.exit_with_signal(signal.Signals(-status).name.removeprefix("SIG"))
     else:

@@ -58,8 +58,8 @@ def oom_kills() -> int:
 def launch(folder: str, job: dict[str, Any], env: dict[str, str]) -> int:
     """Fork the chain; returns the read end of a pipe.
 
-    The supervisor writes ``ok`` to it once the job executes, or ``error: ...`` when it
-    could not; the pipe ends without a word only if the supervisor was killed.
+    The supervisor writes ``ok`` to it once the job executes, or ``error`` when it could not
+    and exit.json says why; the pipe ends without a word only if the supervisor was killed.
     """
     confirm_read, confirm_write = os.pipe()
     pid = os.fork()
@@ -123,9 +123,13 @@ class _Supervisor:
         os.close(go_write)
         error = os.read(error_read, 500)
         os.close(error_read)
-        os.write(self.confirm, b"error: " + error if error else b"ok")
+        if error:
+            # The exit code first, so that whoever is told finds it.
+            self._wait(before, error.decode("utf-8", "replace"))
+        os.write(self.confirm, b"error" if error else b"ok")
         os.close(self.confirm)
-        self._wait(before, error.decode("utf-8", "replace"))
+        if not error:
+            self._wait(before, "")
 
     def _work(self, go_read: int, go_write: int, error_write: int) -> None:
         try:

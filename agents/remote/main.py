@@ -154,8 +154,7 @@ class Agent:
 
     def _op_start(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
         def started(status: dict[str, Any]) -> None:
-            self.watch.look(status["job_id"])
-            done(status)
+            done(self.watch.look(status["job_id"]))
 
         self.table.start(self.loop, params, started)
 

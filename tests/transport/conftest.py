@@ -1,0 +1,304 @@
+"""A real SSH server in this process, a TCP proxy that cuts, and a link under test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import pytest
+import pytest_asyncio
+
+from agents import Event, HostLink, HostSpec, JobChanged, LinkChanged, LinkState, Mirrored
+from agents.loopback import join_streams
+
+
+async def until(condition: Callable[[], Any], timeout: float = 10, what: str = "") -> Any:
+    """Poll until `condition()` is true; the value it gave, or a failure that says what."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {timeout} s: {what or condition}")
+        await asyncio.sleep(0.02)
+
+
+@dataclass
+class Sshd:
+    """An asyncssh server whose behaviour a test bends through its fields."""
+
+    folder: Path
+    host_key: asyncssh.SSHKey
+    client_key: Path
+    port: int = 0
+    noise: bytes = b""
+    stderr_noise: bytes = b""
+    path: str = os.environ["PATH"]
+    wrap: Callable[[bytes], bytes] | None = None
+    logins: int = 0
+    connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
+    children: list[asyncio.subprocess.Process] = field(default_factory=list)
+    acceptor: asyncssh.SSHAcceptor | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def known_hosts(self) -> Path:
+        return self.folder / "known_hosts"
+
+    def vouch(self, port: int | None = None) -> None:
+        key = self.host_key.export_public_key().decode().split()
+        self.known_hosts.write_text(f"[127.0.0.1]:{port or self.port} {key[0]} {key[1]}\n")
+
+    async def start(self, port: int = 0) -> None:
+        self.home.mkdir(exist_ok=True)
+        outer = self
+
+        class Server(asyncssh.SSHServer):
+            def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+                outer.connections.append(conn)
+                outer.logins += 1
+
+            def connection_requested(self, host: str, port: int, *_: Any) -> bool:
+                return host == "127.0.0.1"
+
+        self.acceptor = await asyncssh.listen(
+            "127.0.0.1",
+            port,
+            server_factory=Server,
+            process_factory=self._handle,
+            server_host_keys=[self.host_key],
+            authorized_client_keys=str(self.client_key) + ".pub",
+            encoding=None,
+        )
+        self.port = self.acceptor.get_port()
+
+    async def _handle(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        try:
+            pipe = asyncio.subprocess.PIPE
+            child = await asyncio.create_subprocess_exec(
+                "/bin/sh",
+                "-c",
+                process.command or "exit 1",
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                cwd=self.home,
+                env={"HOME": str(self.home), "PATH": self.path, "LANG": "C.UTF-8"},
+                start_new_session=True,
+            )
+            self.children.append(child)
+            process.stdout.write(self.noise)
+            for start in range(0, len(self.stderr_noise), 65536):
+                process.stderr.write(self.stderr_noise[start : start + 65536])
+                await process.stderr.drain()
+            await join_streams(process, child, self.wrap or (lambda data: data))
+            process.exit(await child.wait())
+        except (asyncssh.Error, OSError):
+            pass
+
+    def cut(self) -> None:
+        """Every connection ends at once, without a goodbye."""
+        for conn in self.connections:
+            conn.abort()
+        self.connections.clear()
+
+    async def stop(self) -> None:
+        self.cut()
+        if self.acceptor is not None:
+            self.acceptor.close()
+            await self.acceptor.wait_closed()
+            self.acceptor = None
+
+    def agent_pids(self) -> list[int]:
+        return [child.pid for child in self.children if child.returncode is None]
+
+
+class Proxy:
+    """TCP proxy: cuts both ways once `budget` bytes came from the host, or on `cut()`."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self.budget: int | None = None
+        self.closed = False
+        self.corrupt_at: int | None = None
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.closed:
+            writer.transport.abort()
+            return
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(
+            self._pump(reader, far_writer, False), self._pump(far_reader, writer, True)
+        )
+        self._writers -= {writer, far_writer}
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, counted: bool
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(16384):
+                if counted and self.budget is not None:
+                    passed = data[: self.budget]
+                    self.budget -= len(passed)
+                    writer.write(passed)
+                    if self.budget == 0:
+                        await writer.drain()
+                        self.budget = None
+                        self.cut()
+                        return
+                else:
+                    writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+    def cut(self) -> None:
+        for writer in list(self._writers):
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def stop(self) -> None:
+        self.cut()
+        if self._server is not None:
+            self._server.close()
+
+
+class Watched:
+    """A link, its events, and the task that runs it."""
+
+    def __init__(self, spec: HostSpec, root: Path) -> None:
+        self.events: list[Event] = []
+        self.link = HostLink(spec, root, self.events.append)
+        self.root = root
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> Watched:
+        self.task = asyncio.create_task(self.link.run())
+        return self
+
+    async def live(self, timeout: float = 15) -> HostLink:
+        if self.task is None:
+            self.start()
+        await self.link.wait_live(timeout)
+        return self.link
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def states(self) -> list[LinkState]:
+        """Link states in order, repeats left out."""
+        found: list[LinkState] = []
+        for event in self.of(LinkChanged):
+            if not found or found[-1] is not event.state:
+                found.append(event.state)
+        return found
+
+    async def state(self, state: LinkState, timeout: float = 15) -> LinkChanged:
+        await until(lambda: self.link.state is state, timeout, f"{state}, is {self.link.detail}")
+        return self.of(LinkChanged)[-1]
+
+    def job_states(self, job_id: str) -> list[str]:
+        return [str(e.job.state) for e in self.of(JobChanged) if e.job.job_id == job_id]
+
+    def mirrored(self, stream: str) -> list[Mirrored]:
+        return [event for event in self.of(Mirrored) if event.stream == stream]
+
+
+MakeLink = Callable[..., Watched]
+
+
+@pytest.fixture(scope="session")
+def client_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    path = tmp_path_factory.mktemp("keys") / "client"
+    key.write_private_key(str(path))
+    key.write_public_key(f"{path}.pub")
+    path.chmod(0o600)
+    return path
+
+
+@pytest_asyncio.fixture
+async def sshd(tmp_path: Path, client_key: Path) -> AsyncIterator[Sshd]:
+    folder = tmp_path / "sshd"
+    folder.mkdir()
+    server = Sshd(folder, asyncssh.generate_private_key("ssh-ed25519"), client_key)
+    await server.start()
+    server.vouch()
+    yield server
+    await server.stop()
+    for child in server.children:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGCONT)
+                os.killpg(child.pid, signal.SIGKILL)
+            await child.wait()
+
+
+@pytest_asyncio.fixture
+async def proxy(sshd: Sshd) -> AsyncIterator[Proxy]:
+    proxy = Proxy(sshd.port)
+    await proxy.start()
+    sshd.vouch(proxy.port)
+    yield proxy
+    await proxy.stop()
+
+
+@pytest_asyncio.fixture
+async def make_link(
+    tmp_path: Path, sshd: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[MakeLink]:
+    # The tester's own ~/.ssh must not have a say.
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    made: list[Watched] = []
+
+    def make(port: int | None = None, **changes: Any) -> Watched:
+        settings: dict[str, Any] = {
+            "name": "tower",
+            "ssh": f"tester@127.0.0.1:{port or sshd.port}",
+            "identity_file": sshd.client_key,
+            "known_hosts": sshd.known_hosts,
+            **changes,
+        }
+        watched = Watched(HostSpec(**settings), tmp_path / "runs")
+        made.append(watched)
+        return watched
+
+    yield make
+    for watched in made:
+        await watched.link.close()
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Awaitable[Any]]:
+    return until
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
