@@ -48,11 +48,13 @@ def _pattern(item: Field, line: str) -> tuple[int, int, str]:
 def _value(item: Field, text: str) -> str:
     if item.type == "money":
         return text.replace("$", "")
+    if item.type == "percent":
+        return text.removeprefix("+")
     if item.in_table:
         return re.sub(r"\\([\\|])", r"\1", text)
     if item.kind == "bullet":
         return _NOTE_BOX.sub(r"\1\2", f"- {text}")[2:]
-    return text.removeprefix("+") if item.type == "percent" else text
+    return text
 
 
 def _compile(line: str, boxes: list[Box], fields: list[Field]) -> re.Pattern[str]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tui.roadmap.bindings import RULES, Binding, load_bindings
 from tui.roadmap.errors import InvalidValue, UnknownId
 from tui.roadmap.rules.base import Context, Finding, HostProbes, ProbeFailed, Unreachable
+from tui.roadmap.rules.plan import SameAsParams
+from tui.roadmap.rules.runs import RunParams
 from tui.roadmap.state import Verdict
 
 if TYPE_CHECKING:
@@ -45,6 +47,33 @@ def select(ws: Workspace, names: Iterable[str]) -> list[str]:
             raise InvalidValue(f"No check is bound to {name}; tick it by hand.")
         wanted |= checked
     return [item for item in ws.document.boxes if item in wanted]
+
+
+RUN_RULES = frozenset(name for name, (params, _) in RULES.items() if issubclass(params, RunParams))
+HOST_RULES = frozenset({"adapter-saved", "docker-image", "http", "link"})
+
+
+def _rules(ws: Workspace, items: Iterable[str]) -> set[str]:
+    """Names of the rules behind boxes, with those behind the boxes they stand on."""
+    bindings = load_bindings(ws.root)
+    names = set()
+    for item in items:
+        binding = bindings.get(item)
+        if binding is not None and isinstance(binding.params, SameAsParams):
+            binding = bindings.get(binding.params.item)
+        if binding is not None:
+            names.add(binding.rule)
+    return names
+
+
+def needs_runs(ws: Workspace, items: Iterable[str]) -> bool:
+    """True where one of these boxes is judged on mirrored runs."""
+    return bool(_rules(ws, items) & RUN_RULES)
+
+
+def needs_hosts(ws: Workspace, items: Iterable[str]) -> bool:
+    """True where the check of one of these boxes asks a host."""
+    return bool(_rules(ws, items) & HOST_RULES)
 
 
 def _explain(error: BaseException) -> Finding:

@@ -1,0 +1,201 @@
+"""Commands that only look: status, log, export. They write nothing into the state file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+
+from tui.cli_common import Run, common
+from tui.roadmap.budget import summarize
+from tui.roadmap.errors import NotSaved, UnknownId
+from tui.roadmap.progress import box_status, overall, section_progress
+from tui.roadmap.state import Record
+from tui.roadmap.values import money_text
+from tui.roadmap.workspace import Workspace
+
+BRACKETS = {"open": "[ ]", "done": "[x]", "partial": "[-]", "waived": "[w]", "na": "[/]"}
+
+
+def _box(ws: Workspace, box_id: str) -> dict[str, Any]:
+    box, status = ws.document.boxes[box_id], box_status(ws.document, ws.state, box_id)
+    verdict = status.verdict
+    return {
+        "id": box.id, "label": box.label, "line": box.line, "depth": box.depth, "kind": box.kind,
+        "tick": status.tick, "by": status.by, "at": status.at or None, "computed": status.computed,
+        "informational": status.informational, "verdict": verdict.as_json() if verdict else None,
+    }  # fmt: skip
+
+
+def _line(entry: dict[str, Any]) -> str:
+    verdict = entry["verdict"]
+    word = (
+        f"  {verdict['verdict']} {verdict.get('reason') or verdict.get('found', '')}"
+        if verdict
+        else ""
+    )
+    indent = "  " * entry["depth"]
+    return f"{indent}{BRACKETS[entry['tick']]} {entry['id']:<8} {entry['label']}{word}".rstrip()
+
+
+@click.command()
+@click.argument("names", metavar="[ID]...", nargs=-1)
+@common
+def status(run: Run, names: tuple[str, ...]) -> None:
+    """Progress, gate and money; with ids of boxes, groups or sections their boxes."""
+    ws = run.open(read_only=True)
+    if names:
+        ids: list[str] = []
+        for name in names:
+            found = ws.document.select(name)
+            if not found:
+                raise UnknownId(f"There is no box, group or section {name}.")
+            ids += found
+        boxes = [_box(ws, i) for i in dict.fromkeys(ids)]
+        run.answer({"boxes": boxes}, "\n".join(_line(b) for b in boxes))
+        return
+    _overview(run, ws)
+
+
+def _overview(run: Run, ws: Workspace) -> None:
+    from tui.roadmap.gate import evaluate
+
+    done, total = overall(ws.document, ws.state)
+    report, money = evaluate(ws), summarize(ws.settings, ws.document, ws.state)
+    sections = []
+    for section in ws.document.sections:
+        did, all_of = section_progress(ws.document, ws.state, section.id)
+        sections.append({"id": section.id, "title": section.short, "done": did, "total": all_of})
+    decision = report.decision
+    data = {
+        "title": ws.settings.title,
+        "workspace": str(ws.root),
+        "done": done,
+        "total": total,
+        "sections": sections,
+        "gate": {
+            "rule": report.rule,
+            "strict": report.strict.rule,
+            "decision": decision.outcome if decision else None,
+            "criteria": [
+                {
+                    "id": c.id,
+                    "label": c.label,
+                    "value": c.value,
+                    "threshold": c.threshold,
+                    "verdict": c.verdict,
+                }
+                for c in report.criteria
+            ],
+        },
+        "budget": {
+            "planned": money_text(money.planned_total),
+            "spent": money_text(money.spent),
+            "left": money_text(money.left),
+            "limit": money_text(money.limit),
+            "unknown_rows": money.unknown_rows,
+        },
+        "records": len(ws.state.records),
+        "read_only": bool(ws.journal.problem),
+        "warnings": ws.warnings,
+    }
+    signed = f"{decision.outcome} by {decision.by}" if decision else "not decided"
+    lines = [
+        f"{ws.settings.title}: {done} of {total} done",
+        *(
+            f"  {s['id']:<4} {s['done']:>3}/{s['total']:<3} {s['title']}"
+            for s in sections
+            if s["total"]
+        ),
+        f"gate: {signed}; the rule says {report.rule}",
+        f"budget: ${money_text(money.spent)} of ${money_text(money.planned_total)}, {money.status_sentence}",
+        *(f"! {warning}" for warning in ws.warnings),
+    ]
+    run.answer(data, "\n".join(lines))
+
+
+def _when(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _about(record: Record, name: str, ids: set[str]) -> bool:
+    verdicts = record.data.get("verdicts")
+    items = (
+        {v.get("item") for v in verdicts if isinstance(v, dict)}
+        if isinstance(verdicts, list)
+        else set()
+    )
+    return record.item == name or record.item in ids or bool(items & ids)
+
+
+def _describe(record: Record) -> str:
+    data = record.data
+    if record.do == "verdict":
+        parts = [f"{v.get('item')} {v.get('verdict')}" for v in data.get("verdicts", ())]
+        return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
+    if record.do in ("tick", "waive", "field", "note", "undo", "redo") and "new" in data:
+        text = f"{record.item}: {data.get('old') or 'empty'} -> {data.get('new') or 'empty'}"
+        return " ".join(text.split())
+    if record.do == "decision":
+        return f"{data['new'].get('outcome')}: {data['new'].get('reason')}"
+    if record.do == "cost":
+        return f"{record.item} {data['new'].get('amount')} {data['new'].get('note', '')}".rstrip()
+    return f"{data.get('of', '')} {record.item}".strip()
+
+
+@click.command()
+@click.argument("name", metavar="[ID]", required=False)
+@click.option("-n", "count", default=20, show_default=True, help="How many records; 0 for all.")
+@common
+def log(run: Run, name: str | None, count: int) -> None:
+    """What was done, newest last; with an id only what concerns it."""
+    ws = run.open(read_only=True)
+    records = ws.state.records
+    if name is not None:
+        ids = set(ws.document.select(name)) | ({name} if name in ws.document.fields else set())
+        records = [record for record in records if _about(record, name, ids)]
+    records = records[-count:] if count > 0 else records
+    lines = [
+        f"{_when(r.at)}  {r.by:<16} {r.do:<9} {_describe(r)}{'  (by hand)' if r.hand else ''}"
+        for r in records
+    ]
+    run.answer({"records": [dict(r.data) for r in records]}, "\n".join(lines))
+
+
+@click.command()
+@click.argument(
+    "target", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False)
+)
+@click.option("--force", is_flag=True, help="Overwrite FILE.")
+@common
+def export(run: Run, target: Path | None, force: bool) -> None:
+    """Write the filled-in roadmap to FILE, or to the standard output."""
+    from tui.roadmap.export import export_markdown
+
+    ws = run.open(read_only=True)
+    text = export_markdown(ws.document, ws.state, ws.settings)
+    if target is None:
+        if run.as_json:
+            run.answer({"markdown": text}, "")
+        else:
+            sys.stdout.buffer.write(text.encode("utf-8"))
+            sys.stdout.buffer.flush()
+        return
+    if target.exists() and not force:
+        raise NotSaved(f"{target} exists; --force overwrites it.")
+    temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(text.encode("utf-8"))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise NotSaved(f"{target}: {error.strerror}.") from None
+    run.answer({"file": str(target), "bytes": len(text.encode())}, f"wrote {target}")
