@@ -96,7 +96,9 @@ class SshDialer:
                 raise NeedsUser(f"the identity file {path} of {self.spec.name} does not exist")
             arguments["client_keys"] = [str(path)]
         try:
-            options = await asyncssh.SSHClientConnectionOptions.construct(host=host, **arguments)
+            options = await asyncssh.SSHClientConnectionOptions.construct(
+                host=host, config=(), **arguments
+            )
         except (ValueError, OSError, asyncssh.Error) as error:
             raise NeedsUser(
                 f"the SSH settings of {self.spec.name} are not usable: {error}"

@@ -253,7 +253,10 @@ class HostLink(HostRequests):
         """Return once live. Raises LinkDown after `timeout` s or when a person is needed."""
         deadline = time.monotonic() + timeout
         while self.state is not LinkState.live or self._session is None:
-            if self.state in (LinkState.needs_user, LinkState.closed):
+            answered = self._wake.is_set()
+            if self.state is LinkState.closed or (
+                self.state is LinkState.needs_user and not answered
+            ):
                 raise LinkDown(self.detail)
             moved = self._moved
             try:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -227,7 +226,7 @@ async def test_a_reused_pid_is_not_the_job(sshd, make_link, wait_until):
     await link.close()
     folder = sshd.home / ".gonogo/jobs" / job.job_id
     record = json.loads((folder / "job.json").read_text())
-    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    bystander = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=-1)
     try:
         (folder / "exit.json").unlink()
         record["pid"] = bystander.pid
@@ -236,10 +235,10 @@ async def test_a_reused_pid_is_not_the_job(sshd, make_link, wait_until):
         link = await again.live()
         assert (await ended(again, job.job_id, wait_until)).state is JobState.lost
         await link.stop_job(job.job_id, 0.1)
-        assert bystander.poll() is None
+        assert bystander.returncode is None
     finally:
         bystander.kill()
-        bystander.wait()
+        await bystander.wait()
 
 
 async def test_a_second_laptop_sees_the_jobs_of_the_first(make_link, wait_until, tmp_path):
