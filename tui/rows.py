@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -61,7 +62,7 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
         word, style = label, DIM
     at = status.verdict.at if status.verdict is not None else status.at
     when = age((now_ms - at) / 1000) if at else ""
-    return Content.assemble((f"{clip(word, 11):<11}", style), (f"{when:>4}", DIM))
+    return Content.assemble((f"{clip(word, 9):<9}", style), (f"{when:>4}", DIM))
 
 
 def box_row(box: Box, status: BoxStatus, now_ms: int) -> Row:
@@ -99,6 +100,12 @@ def field_row(field: Field, value: str, source: str) -> Row:
     return Row(f"field:{field.id}", draw)
 
 
+def short_title(section: Section) -> str:
+    """The section's title without the words its id says already."""
+    title = re.sub(r"^(?:Stage|Phase|Week)\s+\d+\s*[:.-]\s*", "", section.short)
+    return re.sub(r"\s*\([^()]*\)(?: - .*)?$", "", title) or section.short
+
+
 def section_row(section: Section, doc: Document, state: State) -> Row:
     """One stage or phase in the navigation."""
     done, total = section_progress(doc, state, section.id)
@@ -107,9 +114,9 @@ def section_row(section: Section, doc: Document, state: State) -> Row:
     def draw(width: int) -> Content:
         bracket, style = TICKS[tick]
         left = Content.assemble(
-            " ", (bracket, style), " ", (f"{section.id:<3}", DIM), section.short
+            " ", (bracket, style), " ", (f"{section.id:<3}", DIM), short_title(section)
         )
-        return _line(left, Content.styled(f"{done}/{total}", DIM), width)
+        return _line(left, Content.styled(f"{done}/{total}" if total else "", DIM), width)
 
     return Row(section.id, draw)
 

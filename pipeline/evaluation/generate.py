@@ -69,7 +69,7 @@ def generate(options: Options, journal: RunJournal) -> str:
 
     started = time.monotonic()
     journal.write(
-        "start", run=str(uuid.uuid4()), name=options.name, arm="", stage=options.stage, attempt=1,
+        "start", run=str(uuid.uuid4()), name=options.name, stage=options.stage, attempt=1,
         model=options.model, adapter=str(options.adapter), device=load.device_name(),
     )  # fmt: skip
     tokenizer = load.load_tokenizer(options.model, options.revision)

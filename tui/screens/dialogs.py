@@ -125,7 +125,8 @@ class DetailScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Scroller with the text."""
         with Vertical(classes="dialog -tall"):
-            yield Label(self.heading, classes="dialog--title", markup=False)
+            if self.heading:
+                yield Label(self.heading, classes="dialog--title", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(self.content, markup=False)
             yield Label("j k scroll   esc back", classes="dialog--hint", markup=False)

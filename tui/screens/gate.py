@@ -16,7 +16,7 @@ from tui.detail import clock
 from tui.roadmap.gate import GateReport, evaluate
 from tui.roadmap.state import Decision
 from tui.screens.room import Room
-from tui.vocabulary import DIM, FAIL, HEAD, OUTCOMES, STRONG
+from tui.vocabulary import DIM, FAIL, HEAD, OUTCOMES, STRONG, WARN
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
 
@@ -55,6 +55,11 @@ class GateScreen(Room):
             rows.heading("criteria", "Criteria: all must be GO", f"rule says {report.rule}")
         ]
         table += [rows.criterion_row(c) for c in report.criteria]
+        strict = f"a reviewer would say {report.strict.rule}"
+        table.append(
+            rows.heading("strict", "Strict gate: beside the rule, never instead of it", strict)
+        )
+        table += [rows.criterion_row(c) for c in report.strict.criteria]
         if ws.state.decisions:
             table.append(rows.heading("history", "Decisions", str(len(ws.state.decisions))))
             table += [decision_row(d) for d in reversed(ws.state.decisions)]
@@ -76,6 +81,8 @@ class GateScreen(Room):
             parts += [f"{decision.reason}\n", (f"{decision.by}  {clock(decision.at)}\n", DIM)]
             if decision.override:
                 parts.append(("AGAINST THE RULE (override)\n", FAIL))
+            if report.changed:
+                parts.append(("the evidence has changed since\n", WARN))
         parts += [
             "\n",
             ("RULE SAYS  ", HEAD),
@@ -97,7 +104,8 @@ class GateScreen(Room):
     def action_evidence(self) -> None:
         """What the criterion under the cursor stands on."""
         key = self.query_one("#criteria", RowList).key
-        for criterion in evaluate(self.gonogo.ws).criteria:
+        report = evaluate(self.gonogo.ws)
+        for criterion in (*report.criteria, *report.strict.criteria):
             if criterion.id == key:
                 text = criterion.evidence or "no evidence yet"
                 self.notify(f"{criterion.label}: {criterion.detail or text}", markup=False)

@@ -36,7 +36,7 @@ class LiveScreen(Room):
         Key("m", "metric", "screen.metric"),
         Key("l", "log y", "screen.curve('toggle_log')"),
         Key("s/S", "smooth", "screen.curve('smooth', 1)"),
-        Key("x", "x axis", "screen.curve('axis')"),
+        Key("x", "axis", "screen.curve('axis')"),
         Key("+/-", "zoom", "screen.curve('zoom', 0.5)"),
         Key("f", "follow", "screen.curve('follow')"),
         Key("space", "overlay run", "screen.overlay"),

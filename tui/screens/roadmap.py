@@ -97,7 +97,7 @@ class RoadmapScreen(Room):
         section = self.section
         if section is None or self.size.width >= 100:
             return ""
-        return f"{section.id} {section.short}"
+        return f"{section.id} {rows.short_title(section)}"
 
     def update_state(self) -> None:
         """Stages, boxes, detail."""
@@ -184,7 +184,7 @@ class RoadmapScreen(Room):
 
     def action_open(self) -> None:
         """The detail as a screen of its own."""
-        self.app.push_screen(DetailScreen(self.detail_content(76), self.current_key()))
+        self.app.push_screen(DetailScreen(self.detail_content(76)))
 
     def action_tick(self) -> None:
         """Tick or untick; the GO and NO-GO boxes lead to the gate, fields to their editor."""
@@ -213,7 +213,7 @@ class RoadmapScreen(Room):
     def action_note(self) -> None:
         """A note on this stage."""
         if self.section is not None:
-            self.gonogo.edit_note(self.section.id, self.section.short)
+            self.gonogo.edit_note(self.section.id, rows.short_title(self.section))
 
     def action_verify(self) -> None:
         """Verify the box under the cursor."""

@@ -205,7 +205,7 @@ class Curve(Widget, can_focus=True):
     def _y_labels(self, window: Window, height: int) -> dict[int, str]:
         labels: dict[int, str] = {}
         scale = (height - 1) / (window.y1 - window.y0)
-        for value in ticks(window.y0, window.y1, max(2, height // 4)):
+        for value in ticks(window.y0, window.y1, max(3, height // 3)):
             row = round((window.y1 - value) * scale)
             if 0 <= row < height:
                 labels[row] = label(10**value if window.log_y else value)

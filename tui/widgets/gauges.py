@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from textual.content import Content
+from textual.geometry import Size
 from textual.widget import Widget
 
 from tui.vocabulary import (
@@ -22,6 +23,8 @@ from tui.vocabulary import (
     marks,
     sparkline,
 )
+
+Part = str | Content | tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -77,14 +80,19 @@ def load_style(percent: int | None) -> str:
 def panel_lines(model: GaugeModel, width: int) -> list[Content]:
     """The panel as lines of at most `width` cells."""
     inner = max(20, width)
-    bar_width = max(8, min(28, inner - 52))
-    word, link_style = LINKS.get(model.link, (model.link, DIM))
+    bar_width = max(8, min(28, inner - 60))
     tone = STALE if model.stale else ""
-    head: list[str | Content | tuple[str, str]] = [
-        (model.host, STRONG),
-        " ",
-        (word, link_style),
-    ]
+    lines = [head_line(model)]
+    for gpu in model.gpus:
+        lines += gpu_lines(gpu, model, bar_width, tone, inner < 100)
+    lines.append(machine_line(model, tone, inner))
+    return [line.truncate(inner, ellipsis=True) for line in lines]
+
+
+def head_line(model: GaugeModel) -> Content:
+    """Host, link, age of the data, what answers for the GPU, services."""
+    word, link_style = LINKS.get(model.link, (model.link, DIM))
+    head: list[Part] = [(model.host, STRONG), " ", (word, link_style)]
     if model.latency_ms is not None and not model.stale:
         head.append((f" {model.latency_ms} ms", DIM))
     if model.age_s is None:
@@ -97,21 +105,18 @@ def panel_lines(model: GaugeModel, width: int) -> list[Content]:
         head += ["  ", (f"{name} {health}", PASS if health == "ok" else FAIL)]
     if model.detail and model.link != "live":
         head.append((f"  {model.detail}", WARN))
-    lines = [Content.assemble(*head)]
-    for gpu in model.gpus:
-        lines += gpu_lines(gpu, model, bar_width, tone)
-    if not model.gpus and model.age_s is not None:
-        lines.append(Content.assemble((model.gpu_reason or "no NVIDIA GPU", STALE)))
-    lines.append(machine_line(model, bar_width, tone, inner))
-    return lines
+    elif not model.gpus and model.age_s is not None:
+        head.append((f"  {model.gpu_reason or 'no NVIDIA GPU'}", STALE))
+    return Content.assemble(*head)
 
 
-def gpu_lines(gpu: GpuModel, model: GaugeModel, bar_width: int, tone: str) -> list[Content]:
+def gpu_lines(
+    gpu: GpuModel, model: GaugeModel, bar_width: int, tone: str, narrow: bool
+) -> list[Content]:
     """Utilisation line and VRAM line of one card."""
-    name = clip(gpu.name, 18)
-    label = Content.assemble(
-        (f"{name:<18} ", tone), ("SIMULATED " if gpu.simulated else "", "bold $warning")
-    )
+    name = gpu.name.removeprefix("Simulated ").removeprefix("NVIDIA ").removeprefix("GeForce ")
+    label_width = 12 if narrow else 18
+    mark = "SIMULATED " if gpu.simulated else ""
     util = "  —" if gpu.util is None else f"{gpu.util:>3}"
     fraction = None if gpu.util is None else gpu.util / 100
     facts = []
@@ -121,34 +126,29 @@ def gpu_lines(gpu: GpuModel, model: GaugeModel, bar_width: int, tone: str) -> li
         limit = f"/{gpu.power_limit_w}" if gpu.power_limit_w else ""
         facts.append(f"{gpu.power_w}{limit} W")
     first = Content.assemble(
-        label,
+        (f"{clip(name, label_width):<{label_width}} ", tone),
+        (mark, "bold $warning"),
         (f"util {util}% ", tone),
         (bar(fraction, bar_width), tone or load_style(gpu.util)),
         (f" {'  '.join(facts) or gpu.reason}", tone or DIM),
     )
     part = gpu.mem_used / gpu.mem_total if gpu.mem_used is not None and gpu.mem_total else None
-    second: list[str | Content | tuple[str, str]] = [
-        (f"{'VRAM':<18} ", tone or DIM),
-        (" " * 10 if gpu.simulated else "", ""),
-        (f"{gib(gpu.mem_used):>4}/{gib(gpu.mem_total):<4}", tone),
-        (" ", ""),
+    second: list[Part] = [
+        (f"{'VRAM GiB':<{label_width}} ", tone or DIM),
+        (" " * len(mark), ""),
+        (f"{gib(gpu.mem_used):>4}/{gib(gpu.mem_total):<4} ", tone),
         (bar(part, bar_width), tone or load_style(None if part is None else round(100 * part))),
-        (" GiB", DIM),
     ]
     if gpu.mem_peak is not None:
-        second.append((f"  peak {gib(gpu.mem_peak)}", tone or DIM))
+        second.append((f" peak {gib(gpu.mem_peak)}", tone or DIM))
         if model.vram_limit:
             ok = gpu.mem_peak < model.vram_limit
-            second.append(
-                (
-                    f"  limit {gib(model.vram_limit)} {'ok' if ok else 'OVER'}",
-                    tone or (PASS if ok else FAIL),
-                )
-            )
+            style = tone or (PASS if ok else FAIL)
+            second.append((f"  limit {gib(model.vram_limit)} {'ok' if ok else 'OVER'}", style))
     return [first, Content.assemble(*second)]
 
 
-def machine_line(model: GaugeModel, bar_width: int, tone: str, inner: int) -> Content:
+def machine_line(model: GaugeModel, tone: str, inner: int) -> Content:
     """CPU, RAM, disk, and as much history as fits."""
     cpu = "—" if model.cpu is None else f"{model.cpu}%"
     cores = f" of {model.cores}" if model.cores else ""
@@ -157,7 +157,7 @@ def machine_line(model: GaugeModel, bar_width: int, tone: str, inner: int) -> Co
         f"  disk {'—' if model.disk_free is None else f'{model.disk_free / 1e9:.0f}'} GB free"
     )
     room = inner - len(text) - len(model.history_of) - 4
-    parts: list[str | Content | tuple[str, str]] = [(text, tone)]
+    parts: list[Part] = [(text, tone)]
     if room >= 8:
         spark = sparkline(list(model.history), min(room, 60), 100)
         parts += [(f"  {model.history_of} ", DIM), (spark, tone or "$accent")]
@@ -186,11 +186,14 @@ class GaugePanel(Widget):
 
     @staticmethod
     def _height(model: GaugeModel) -> int:
-        return 2 + (2 * len(model.gpus) if model.gpus else int(model.age_s is not None))
+        return 2 + 2 * len(model.gpus)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """One row a line: lines are cut to the width, never wrapped."""
+        return 1 if self.model is None else self._height(self.model)
 
     def render(self) -> Content:
         """All lines."""
         if self.model is None:
             return Content(f"{marks.bullet} waiting for the first gauge")
-        lines = panel_lines(self.model, self.size.width)
-        return Content("\n").join([line.truncate(self.size.width) for line in lines])
+        return Content("\n").join(panel_lines(self.model, self.size.width))

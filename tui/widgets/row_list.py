@@ -191,7 +191,7 @@ class RowList(ScrollView, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One visible line."""
-        width = self.size.width
+        width = self.scrollable_content_region.width
         index = y + self.scroll_offset.y
         if not (0 <= index < len(self._rows)):
             return Strip.blank(width, self.rich_style)
