@@ -20,10 +20,12 @@ def tracking_uri(settings: Settings) -> str:
     return settings.training.tracking_uri
 
 
-def tiny_model_job(settings: Settings, output: str, op_id: str = "") -> JobSpec:
+def tiny_model_job(
+    settings: Settings, output: str, op_id: str = "", preset: str = "demo"
+) -> JobSpec:
     """Build the tiny base model (no download) in the folder `output` on the training host."""
     python = _python(settings, settings.training.host)
-    argv = (python, "-m", "pipeline.training.tiny", "--output", output)
+    argv = (python, "-m", "pipeline.training.tiny", "--output", output, "--preset", preset)
     return JobSpec("tiny-base", argv, labels={"kind": "model"}, op_id=op_id or str(uuid.uuid4()))
 
 

@@ -46,9 +46,12 @@ class Outcome:
 class Story:
     """Runs on the event loop of its fleet. `report(kind, text)`: kind is step, ok, box or note."""
 
-    def __init__(self, fleet: Fleet, commit: Commit, report: Report, steps: int = 250) -> None:
+    def __init__(
+        self, fleet: Fleet, commit: Commit, report: Report, steps: int = 250, preset: str = "demo"
+    ) -> None:
         self.fleet, self.commit, self.report, self.steps = fleet, commit, report, steps
         self.settings = fleet.workspace.settings
+        self.preset = preset
         self.outcome = Outcome()
         self.home = ""
 
@@ -118,7 +121,7 @@ class Story:
         dataset = await self._dataset()
         base = f"{self.home}/gonogo/models/tiny-llama"
         self.report("step", "Build the tiny Llama base model on the tower (no download)")
-        job = await self._job("tiny-base", tiny_model_job(self.settings, base))
+        job = await self._job("tiny-base", tiny_model_job(self.settings, base, preset=self.preset))
         await self._finished(job, 120)
         self.report("ok", f"base model at {base}")
 
