@@ -10,7 +10,6 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,16 @@ LINE_LIMIT = 256 * 1024
 KINDS = frozenset(
     {"start", "model", "point", "eval", "checkpoint", "saved", "generated", "end", "note"}
 )
+REQUIRED: dict[str, dict[str, type]] = {
+    "point": {"step": int},
+    "eval": {"step": int},
+    "checkpoint": {"step": int, "path": str},
+    "saved": {"path": str, "files": list},
+    "generated": {"completion": str},
+    "end": {"status": str},
+}
+"""Fields without which an event of that kind says nothing; such a line counts as damaged."""
+
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -68,10 +77,21 @@ class RunJournal:
             os.write(self._fd, b"\n")  # a killed predecessor tore its last line: close it off
 
     def write(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Append one event; returns it as written. Raises OSError when the disk does not take it."""
+        """Append one event; returns it as written.
+
+        Raises OSError when the disk does not take it and ValueError when the line would be longer than
+        LINE_LIMIT, which every reader skips.
+        """
         event = {"v": VERSION, "kind": kind, "t": int(time.time() * 1000), **_clean(fields)}
         line = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-        os.write(self._fd, line.encode())
+        # A lone surrogate (an undecodable byte of a file name) must not cost the whole event.
+        data = line.encode("utf-8", "replace")
+        if len(data) > LINE_LIMIT:
+            raise ValueError(f"a {kind} event of {len(data)} bytes is longer than {LINE_LIMIT}")
+        written = os.write(self._fd, data)
+        if written < len(data):
+            os.write(self._fd, b"\n")  # close the torn line off, so that it cannot spoil the next
+            raise OSError(f"{self.path}: the disk took {written} of {len(data)} bytes")
         now = time.monotonic()
         if kind == "end" or now - self._synced >= self._every:
             os.fsync(self._fd)
@@ -87,18 +107,30 @@ class RunJournal:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The event of one complete line, None when it is not one (damage, foreign text, newer version)."""
+    """The event of one complete line, None when it is not one.
+
+    Damage, foreign text, a newer version and an event without its REQUIRED fields are not. Unknown
+    fields are kept.
+    """
     if not line.strip() or len(line) > LINE_LIMIT:
         return None
     try:
-        event = json.loads(line)
+        event = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict) or event.get("v") != VERSION:
         return None
-    if event.get("kind") not in KINDS or not isinstance(event.get("t"), int):
+    kind = event.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS or not _is(event.get("t"), int):
+        return None
+    if not all(_is(event.get(name), wanted) for name, wanted in REQUIRED.get(kind, {}).items()):
         return None
     return event
+
+
+def _is(value: object, wanted: type) -> bool:
+    """Whether a JSON value is of that type; true and false are no integers here."""
+    return isinstance(value, wanted) and not (wanted is int and isinstance(value, bool))
 
 
 class RunReader:
@@ -121,7 +153,7 @@ class RunReader:
             event = parse_line(line)
             if event is not None:
                 events.append(event)
-            elif line.strip():
+            elif line.strip() or len(line) > LINE_LIMIT:
                 self.bad_lines += 1
         if len(self._rest) > LINE_LIMIT:
             if not self._skipping:
@@ -152,14 +184,6 @@ class RunRecord:
             if loss is not None and math.isfinite(loss) and isinstance(step, int):
                 by_step[step] = loss
         return [by_step[step] for step in sorted(by_step)]
-
-
-def iterate(path: Path, chunk: int = 1 << 20) -> Iterator[dict[str, Any]]:
-    """All events of a journal file."""
-    reader = RunReader()
-    with path.open("rb") as file:
-        while data := file.read(chunk):
-            yield from reader.feed(data)
 
 
 def read_run(path: Path) -> RunRecord:

@@ -13,7 +13,11 @@ LINE_LIMIT = 2 * 2**20
 """Bytes of one sample."""
 
 
-class DatasetError(ValueError):
+class InputError(ValueError):
+    """Something given to a command that cannot be used; the text is one sentence for its user."""
+
+
+class DatasetError(InputError):
     """A dataset that cannot be used; the text names file, line and reason."""
 
 
@@ -44,6 +48,10 @@ def _text(data: dict[str, Any], key: str, where: str) -> str:
     value = data.get(key)
     if not isinstance(value, str) or not value.strip():
         raise DatasetError(f"{where}: “{key}” must be a text that is not empty")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise DatasetError(f"{where}: “{key}” holds half of a surrogate pair") from None
     return value
 
 
@@ -51,7 +59,7 @@ def parse_sample(line: str, where: str) -> Sample:
     """One sample from one line. Raises DatasetError naming `where`."""
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{where}: not JSON ({error})") from None
     if not isinstance(data, dict):
         raise DatasetError(f"{where}: a sample is an object, not {type(data).__name__}")
@@ -76,7 +84,8 @@ def read_samples(path: Path) -> list[Sample]:
     samples: list[Sample] = []
     seen: dict[str, int] = {}
     try:
-        lines = path.read_bytes().decode("utf-8").splitlines()
+        # Not splitlines(): JSON strings may hold U+2028 and its like, which are no line ends here.
+        lines = path.read_bytes().decode("utf-8").split("\n")
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -17,9 +17,10 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.dataset.samples import sha256_file
+from pipeline.dataset.samples import InputError, sha256_file
 from pipeline.journal import FILE_NAME, RunJournal
 from pipeline.training.prompts import context
+from pipeline.training.quiet import quiet
 
 ADAPTER_FILE = "adapter_model.safetensors"
 
@@ -54,6 +55,10 @@ def parse(arguments: list[str] | None = None) -> Options:
     values = parser.parse_args(arguments)
     if values.output is None:
         parser.error("--output is needed outside a job folder")
+    if not values.prompt.strip():
+        parser.error("--prompt is empty")
+    if values.max_new_tokens < 1:
+        parser.error("--max-new-tokens must be at least 1")
     if not (values.adapter / ADAPTER_FILE).is_file():
         parser.error(f"there is no {ADAPTER_FILE} in {values.adapter}; train first")
     values.output = Path(values.output)
@@ -66,6 +71,7 @@ def generate(options: Options, journal: RunJournal) -> str:
     from peft import PeftModel
 
     from pipeline.training import load
+    from pipeline.training.data import context_ids
 
     started = time.monotonic()
     journal.write(
@@ -77,16 +83,17 @@ def generate(options: Options, journal: RunJournal) -> str:
     model = PeftModel.from_pretrained(base, options.adapter)
     model.eval()
     journal.write("model", **load.model_facts(model))
-    inputs = tokenizer(context(options.prompt), return_tensors="pt").to(base.device)
-    length = inputs["input_ids"].shape[1]
+    # One row without padding, tokenised as in training.
+    ids = torch.tensor([context_ids(context(options.prompt), tokenizer)], device=base.device)
     with torch.no_grad():
         output = model.generate(
-            **inputs,
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
             max_new_tokens=options.max_new_tokens,
             do_sample=False,
             pad_token_id=tokenizer.pad_token_id,
         )
-    new = output[0, length:]
+    new = output[0, ids.shape[1] :]
     text = str(tokenizer.decode(new, skip_special_tokens=True))
     journal.write(
         "generated",
@@ -102,9 +109,17 @@ def generate(options: Options, journal: RunJournal) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Generate; returns the exit code."""
     options = parse(arguments)
-    journal = RunJournal(options.output / FILE_NAME)
+    try:
+        journal = RunJournal(options.output / FILE_NAME)
+    except OSError as problem:
+        print(f"error: {problem.filename}: {problem.strerror}", file=sys.stderr)
+        return 2
     try:
         text = generate(options, journal)
+    except InputError as problem:
+        print(f"error: {problem}", file=sys.stderr)
+        journal.write("end", status="failed", step=0, error=str(problem))
+        return 2
     except Exception as problem:
         traceback.print_exc()
         journal.write("end", status="failed", step=0, error=f"{type(problem).__name__}: {problem}")
@@ -118,5 +133,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    quiet()
     sys.exit(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import time
 from pathlib import Path
@@ -12,8 +13,12 @@ from transformers import TrainerCallback
 
 from pipeline.dataset.samples import sha256_file
 from pipeline.journal import RunJournal
+from pipeline.training.interrupt import StopRequest
 from pipeline.training.load import gpu_bytes
 from pipeline.training.loss import LeanTrainer
+
+DIVERGED_STEPS = 3
+"""Successive steps without a finite loss after which going on is a waste of time."""
 
 
 def rss_bytes() -> int:
@@ -47,15 +52,21 @@ def adapter_files(folder: Path) -> list[dict[str, Any]]:
 
 
 class JournalCallback(TrainerCallback):  # type: ignore[misc]
-    """One `point` per optimizer step, as soon as it is done."""
+    """One `point` per optimizer step, as soon as it is done, and a line for the log."""
 
     def __init__(self, journal: RunJournal) -> None:
         self.journal = journal
         self.trainer: LeanTrainer | None = None
         self.started = time.monotonic()
-        self.losses: list[float] = []
+        self.step = 0
+        self.diverged = ""
+        self._bad = 0
         self._step_at = self.started
         self._tokens = 0
+
+    def seconds(self) -> float:
+        """Seconds since the first step began."""
+        return time.monotonic() - self.started
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """The clock of the run starts after loading."""
@@ -67,38 +78,60 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
         logs = logs or {}
         if "loss" in logs:
             self._point(state, logs)
+            if self.diverged:
+                control.should_training_stop = True
         elif "eval_loss" in logs:
-            self.journal.write("eval", step=state.global_step, eval_loss=float(logs["eval_loss"]))
+            loss = float(logs["eval_loss"])
+            self.journal.write("eval", step=int(state.global_step), eval_loss=loss)
+            print(f"step {state.global_step}: loss on the fixed set {loss:.4f}", flush=True)
             self._step_at = time.monotonic()
-
-    def journal_seconds(self) -> float:
-        """Seconds since the first step began."""
-        return time.monotonic() - self.started
 
     def _point(self, state: Any, logs: dict[str, Any]) -> None:
         now = time.monotonic()
         tokens = self.trainer.tokens_seen if self.trainer else 0
         took = max(now - self._step_at, 1e-9)
         allocated, reserved = gpu_bytes()
-        loss = float(logs["loss"])
-        self.losses.append(loss)
+        loss, rate = float(logs["loss"]), (tokens - self._tokens) / took
+        self.step = int(state.global_step)
         self.journal.write(
             "point",
-            step=int(state.global_step),
+            step=self.step,
             epoch=float(logs.get("epoch", 0.0)),
             loss=loss,
             learning_rate=float(logs.get("learning_rate", 0.0)),
             grad_norm=float(logs.get("grad_norm", 0.0)),
-            tokens_per_s=(tokens - self._tokens) / took,
+            tokens_per_s=rate,
             seconds=now - self.started,
             rss_bytes=rss_bytes(),
             gpu_alloc_bytes=allocated,
             gpu_reserved_bytes=reserved,
         )
+        print(
+            f"step {self.step}/{state.max_steps}: loss {loss:.4f}, {rate:.0f} tokens/s", flush=True
+        )
         self._step_at, self._tokens = now, tokens
+        self._bad = 0 if math.isfinite(loss) else self._bad + 1
+        if self._bad >= DIVERGED_STEPS:
+            first = self.step - DIVERGED_STEPS + 1
+            self.diverged = (
+                f"the loss is no finite number since step {first}; lower the learning rate"
+            )
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """A checkpoint is complete."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         self.journal.write("checkpoint", step=int(state.global_step), path=str(path))
         self._step_at = time.monotonic()
+
+
+class StopCallback(TrainerCallback):  # type: ignore[misc]
+    """Ends a run that was asked to stop, after the step it is in, with a checkpoint."""
+
+    def __init__(self, stop: StopRequest) -> None:
+        self.stop = stop
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The weights are updated and nothing of the next step has begun: the one good moment."""
+        if self.stop and state.global_step < state.max_steps:
+            control.should_save = True
+            control.should_training_stop = True

@@ -29,15 +29,19 @@ class Row:
         return sum(label != IGNORE for label in self.labels)
 
 
+def context_ids(text: str, tokenizer: Any) -> list[int]:
+    """Begin token and the text's own tokens; a special token's name inside the text stays plain text."""
+    return list(tokenizer(text, split_special_tokens=True)["input_ids"])
+
+
 def encode(text: Text, tokenizer: Any, max_length: int) -> Row:
     """Tokenise context and completion apart, so that no token spans their boundary, and end with EOS.
 
     Raises DatasetError when the sample is longer than `max_length`: cutting it would cut the answer.
     """
-    context = tokenizer(text.context)["input_ids"]
-    answer = tokenizer(text.completion, add_special_tokens=False)["input_ids"] + [
-        tokenizer.eos_token_id
-    ]
+    context = context_ids(text.context, tokenizer)
+    code = tokenizer(text.completion, add_special_tokens=False, split_special_tokens=True)
+    answer = [*code["input_ids"], tokenizer.eos_token_id]
     ids = [*context, *answer]
     if len(ids) > max_length:
         raise DatasetError(

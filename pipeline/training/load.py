@@ -7,10 +7,15 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from pipeline.dataset.samples import InputError
 from pipeline.training.recipe import Recipe
 
 PAD_CANDIDATES = ("<|finetune_right_pad_id|>", "<|reserved_special_token_0|>")
 """Llama 3.1 has the first, Llama 3 only the second; neither needs the embeddings to grow."""
+
+
+class ModelError(InputError):
+    """A base model or tokenizer that cannot be loaded; the text is one sentence."""
 
 
 def device_name() -> str:
@@ -29,8 +34,11 @@ def quantization() -> BitsAndBytesConfig:
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """The tokenizer with a pad token of its own."""
-    tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    """The tokenizer with a pad token of its own. Raises ModelError."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as problem:
+        raise ModelError(_sentence(name, "tokenizer", problem)) from problem
     if tokenizer.pad_token_id is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
         known = tokenizer.get_vocab()
         for candidate in PAD_CANDIDATES:
@@ -53,19 +61,31 @@ def load_base(name: str, revision: str | None = None) -> Any:
     On CPUs with AVX512-BF16 an evaluation repacks 4-bit weights into a layout whose kernel has no
     gradient, and training then goes on with wrong ones; the repacking is switched off. CUDA is not
     concerned.
+
+    Only safetensors are read: older weight files are pickles, which run code when they are loaded.
+    Raises ModelError.
     """
     cuda = torch.cuda.is_available()
-    model = AutoModelForCausalLM.from_pretrained(
-        name,
-        revision=revision,
-        quantization_config=quantization(),
-        dtype=torch.bfloat16,
-        device_map={"": 0} if cuda else {"": "cpu"},
-        attn_implementation="sdpa",
-    )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            name,
+            revision=revision,
+            quantization_config=quantization(),
+            dtype=torch.bfloat16,
+            device_map={"": 0} if cuda else {"": "cpu"},
+            attn_implementation="sdpa",
+            use_safetensors=True,
+        )
+    except (OSError, ValueError) as problem:
+        raise ModelError(_sentence(name, "base model", problem)) from problem
     for module in linear4bit_modules(model):
         module.support_avx512bf16_for_cpu = False
     return model
+
+
+def _sentence(name: str, what: str, problem: BaseException) -> str:
+    first = (str(problem).strip().splitlines() or [type(problem).__name__])[0]
+    return f"the {what} “{name}” cannot be loaded: {first[:300]}"
 
 
 def add_lora(model: Any, recipe: Recipe) -> Any:

@@ -78,3 +78,20 @@ class LeanTrainer(Trainer):  # type: ignore[misc]
         size = count if num_items_in_batch is None else int(num_items_in_batch)
         loss = total / max(size, 1)
         return (loss, {}) if return_outputs else loss
+
+    def preflight(self, batch: dict[str, torch.Tensor]) -> None:
+        """One forward and backward of `batch` before step 1, so that a lack of memory shows at once.
+
+        The random state is put back and the gradients are dropped: the run is the same with and
+        without it.
+        """
+        device = next(self.model.parameters()).device
+        devices = [device] if device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            self.model.train()
+            inputs = {key: value.to(device) for key, value in batch.items()}
+            with self.compute_loss_context_manager():
+                loss = self.compute_loss(self.model, inputs)
+            loss.backward()
+            self.model.zero_grad(set_to_none=True)
+        self.tokens_seen = 0
