@@ -294,6 +294,12 @@ async def make_link(
 
 
 @pytest.fixture
+def watch(tmp_path: Path) -> Callable[[HostSpec], Watched]:
+    """A watched link to any host; the test closes it."""
+    return lambda spec: Watched(spec, tmp_path / "runs")
+
+
+@pytest.fixture
 def wait_until() -> Callable[..., Awaitable[Any]]:
     return until
 

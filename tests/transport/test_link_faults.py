@@ -69,7 +69,7 @@ async def test_changed_key_of_another_type_is_named_so(sshd, make_link):
     assert sshd.host_key.get_fingerprint() in change.detail
 
 
-async def test_needs_user_is_never_retried_by_itself(sshd, make_link, tmp_path, monkeypatch):
+async def test_needs_user_is_never_retried_by_itself(sshd, make_link, tmp_path, wait_until):
     stranger = tmp_path / "stranger"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(stranger))
     watched = make_link(identity_file=stranger).start()
@@ -79,9 +79,7 @@ async def test_needs_user_is_never_retried_by_itself(sshd, make_link, tmp_path, 
     await asyncio.sleep(2.5)
     assert sshd.logins == logins
     watched.link.retry_now()
-    deadline = time.monotonic() + 5
-    while sshd.logins == logins and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
+    await wait_until(lambda: sshd.logins > logins, 5)
     assert sshd.logins == logins + 1
 
 
@@ -208,7 +206,7 @@ async def test_calls_answer_errors_and_end_with_the_link(sshd, make_link, wait_u
     assert caught.value.code == "unknown-probe"
     for pid in sshd.agent_pids():
         os.killpg(pid, signal.SIGSTOP)
-    with pytest.raises(TimeoutError, match="did not answer jobs within 0.5 s"):
+    with pytest.raises(TimeoutError, match=r"did not answer jobs within 0\.5 s"):
         await link.call("jobs", timeout=0.5)
     waiting = asyncio.create_task(link.call("jobs"))
     await asyncio.sleep(0)
@@ -251,7 +249,7 @@ def test_a_key_is_appended_after_a_torn_last_line(tmp_path):
     lines = path.read_text().splitlines()
     assert lines[0] == "other ssh-ed25519 AAAA"
     assert lines[1].startswith("tower ssh-ed25519 ")
-    assert not keys.judge("tower", "", 22, asyncssh.generate_private_key("ssh-ed25519")).key == key
+    assert keys.judge("tower", "", 22, key).recorded == (key.get_fingerprint(),)
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path):
