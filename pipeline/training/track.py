@@ -2,186 +2,142 @@
 
 The journal's own timestamps go with every metric. MLflow's SQL stores keep (run, key, step, timestamp,
 value) once, so delivering a stretch again after a crash adds nothing. The cursor is a byte offset in
-`track.json` beside the journal; losing it costs time, never points.
+`track.json` beside the journal; losing it costs time, never points. A run that is gone from the server
+is delivered again from the beginning.
 
-The mlflow client is used for all calls, but its own retries (minutes, then an exception) are turned off:
-this process has its own back-off and outlives outages of a day.
+The mlflow client makes all calls: it costs two seconds and 170 MB at the start of a process that runs
+at low priority, and knows servers of several versions and ways to log in. Its own retries (four
+minutes, then an exception) are turned off; this process has its own back-off and outlives outages of
+a day.
 API: https://mlflow.org/docs/latest/rest-api.html
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
-from pipeline.journal import FILE_NAME, RunReader, number
-
-BATCH = 1000
-"""Metrics of one log-batch call (the REST API's limit)."""
+from pipeline.journal import FILE_NAME
+from pipeline.training.delivery import Cursor, RunDeleted, Tracker
 
 LIFETIME = 24 * 3600.0
-"""Seconds after the end of the run for which an absent server is waited for."""
+"""Seconds without anything new or delivered after which the follower gives up."""
 
-METRICS = (
-    "loss",
-    "learning_rate",
-    "grad_norm",
-    "tokens_per_s",
-    "rss_bytes",
-    "gpu_alloc_bytes",
-    "eval_loss",
-)
-SUMMARY = (
-    "loss_start",
-    "loss_end",
-    "eval_start",
-    "eval_end",
-    "peak_gpu_reserved_bytes",
-    "peak_rss_bytes",
-)
-PARAMS = (
-    "arm", "seed", "stage", "model", "revision", "dataset", "dataset_sha256", "samples", "max_steps",
-    "batch_size", "grad_accum", "recipe_sha256", "template_sha256", "device",
-)  # fmt: skip
-STATUS = {"succeeded": "FINISHED", "interrupted": "KILLED"}
-EXPERIMENT = "gonogo"
-RUN_TAG = "gonogo.run_id"
+PAUSE, LONGEST_PAUSE = 0.5, 15.0
+"""Seconds between two looks at the journal, and the most between two tries of a silent server."""
 
 
 def quiet_client() -> None:
     """One try a call, short time-outs, no telemetry; must run before mlflow is imported."""
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("DO_NOT_TRACK", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
 
 
-def metrics_of(event: dict[str, Any]) -> list[tuple[str, float, int, int]]:
-    """(key, value, timestamp ms, step) of one journal event; NaN and infinities are kept."""
-    step = event.get("step")
-    if not isinstance(step, int):
-        return []
-    keys = SUMMARY if event["kind"] == "end" else METRICS
-    found = []
-    for key in keys:
-        value = number(event.get(key))
-        if value is not None:
-            found.append((key, value, event["t"], step))
-    return found
+def alive(pid: int) -> bool:
+    """Whether a process exists; a zombie, which writes no more, does not count."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0]
+    except (OSError, IndexError):
+        state = b""
+    if state:
+        return state not in (b"Z", b"X")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
-class Tracker:
-    """One journal, one MLflow run. `step()` delivers what is there now and may raise anything."""
-
-    def __init__(self, run_dir: Path, uri: str) -> None:
-        from mlflow.tracking import MlflowClient
-
-        self.client = MlflowClient(tracking_uri=uri)
-        self.journal, self.cursor = run_dir / FILE_NAME, run_dir / "track.json"
-        self.offset = 0
-        self.run = ""
-        self.ended = False
-        if self.cursor.exists():
-            saved = json.loads(self.cursor.read_text())
-            self.offset, self.run, self.ended = saved["offset"], saved["run"], saved["ended"]
-
-    def _save(self) -> None:
-        draft = self.cursor.with_suffix(".tmp")
-        draft.write_text(json.dumps({"offset": self.offset, "run": self.run, "ended": self.ended}))
-        draft.replace(self.cursor)
-
-    def step(self) -> bool:
-        """Deliver every complete line beyond the cursor; True when the run's end is delivered."""
-        with self.journal.open("rb") as file:
-            file.seek(self.offset)
-            data = file.read(4 << 20)
-        whole = data[: data.rfind(b"\n") + 1]
-        if whole:
-            self._deliver(RunReader().feed(whole))
-            self.offset += len(whole)
-            self._save()
-        return self.ended and len(data) < 4 << 20
-
-    def _deliver(self, events: Iterable[dict[str, Any]]) -> None:
-        from mlflow.entities import Metric
-
-        metrics: list[Metric] = []
-        for event in events:
-            if event["kind"] == "start":
-                self.run = self._find_or_create(event)
-                self.ended = False
-            if not self.run:
-                continue
-            metrics += [Metric(key, v, t, s) for key, v, t, s in metrics_of(event)]
-            while len(metrics) >= BATCH:
-                self.client.log_batch(self.run, metrics=metrics[:BATCH])
-                metrics = metrics[BATCH:]
-            if event["kind"] == "end":
-                self.client.log_batch(self.run, metrics=metrics)
-                metrics = []
-                end = int(event["t"])
-                self.client.set_terminated(
-                    self.run, STATUS.get(str(event.get("status")), "FAILED"), end
-                )
-                self.ended = True
-        if metrics:
-            self.client.log_batch(self.run, metrics=metrics)
-
-    def _find_or_create(self, start: dict[str, Any]) -> str:
-        run_id = str(start["run"])
-        experiment = self.client.get_experiment_by_name(EXPERIMENT)
-        experiment_id = (
-            experiment.experiment_id if experiment else self.client.create_experiment(EXPERIMENT)
-        )
-        found = self.client.search_runs(
-            [experiment_id], f"tags.`{RUN_TAG}` = '{run_id}'", max_results=1
-        )
-        if found:
-            self.client.update_run(found[0].info.run_id, status="RUNNING")
-            return str(found[0].info.run_id)
-        tags = {RUN_TAG: run_id, "mlflow.runName": str(start.get("name", run_id))}
-        run = self.client.create_run(experiment_id, start_time=int(start["t"]), tags=tags)
-        for key in PARAMS:
-            if start.get(key) not in (None, ""):
-                self.client.log_param(run.info.run_id, key, str(start[key])[:500])
-        return str(run.info.run_id)
+@contextlib.contextmanager
+def only_one(run_dir: Path, lifetime: float) -> Iterator[bool]:
+    """Hold the run's lock: an earlier attempt's follower may still be delivering."""
+    with (run_dir / "track.lock").open("a") as file:
+        deadline = time.monotonic() + lifetime
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    yield False
+                    return
+                time.sleep(PAUSE)
+            else:
+                yield True
+                return
 
 
-def follow(run_dir: Path, uri: str, lifetime: float = LIFETIME, pause: float = 1.0) -> int:
-    """Deliver until the run has ended and everything is there. Returns 0, or 1 when time ran out."""
+def follow(
+    run_dir: Path, uri: str, lifetime: float = LIFETIME, attempt: int = 1, writer: int = 0
+) -> int:
+    """Deliver until the end of `attempt` is there. Returns 0, or 1 when nothing happened for too long.
+
+    Args:
+        run_dir: folder of run.jsonl; track.json and track.lock are kept beside it.
+        uri: the tracking server.
+        lifetime: seconds without news and without delivery to go on for.
+        attempt: number of the attempt whose end is waited for.
+        writer: process id of the training; when it is gone without an end, the run has failed. 0: unknown.
+    """
     quiet_client()
-    tracker: Tracker | None = None
-    wait, silent_since = pause, time.monotonic()
-    size = -1
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    shown = urlsplit(uri)._replace(netloc=urlsplit(uri).netloc.rpartition("@")[2]).geturl()
+    client = MlflowClient(tracking_uri=uri)
+    tracker = Tracker(client, run_dir / FILE_NAME, Cursor.load(run_dir / "track.json", uri))
+    cursor = tracker.cursor
+    pause, last_trouble = PAUSE, ""
+    seen, news = (-1, -1), time.monotonic()
     while True:
+        # Asked before the journal is read: what a process wrote is there once it is gone.
+        gone = writer > 0 and not alive(writer)
         try:
-            tracker = tracker or Tracker(run_dir, uri)
-            before = tracker.offset
-            if tracker.step():
-                print(f"delivered {tracker.offset} bytes to {uri}", flush=True)
+            caught_up = tracker.step()
+            if caught_up and gone and not cursor.ended and cursor.run:
+                tracker.finish("FAILED", int(time.time() * 1000))
+                cursor.save()
+            if caught_up and ((cursor.ended and cursor.attempt >= attempt) or gone):
+                print(f"delivered {cursor.offset} bytes to {shown}", flush=True)
                 return 0
-            if tracker.offset != before or (run_dir / FILE_NAME).stat().st_size != size:
-                silent_since = time.monotonic()
-            size = (run_dir / FILE_NAME).stat().st_size
-            wait = pause
+            pause, last_trouble = PAUSE if caught_up else 0.0, ""
         except FileNotFoundError:
-            pass  # the journal has not begun yet
+            if gone:
+                return 1
+        except RunDeleted as problem:
+            print(f"stopped: {problem}", flush=True)
+            return 1
         except Exception as problem:
             # Whatever the server or the network does, there is a later try.
-            text = f"{type(problem).__name__}: {problem}".splitlines()[0]
-            print(f"again in {wait:.0f} s: {text[:300]}", flush=True)
-            wait = min(wait * 2, 15.0)
-        if time.monotonic() - silent_since > lifetime:
+            if (
+                isinstance(problem, MlflowException)
+                and problem.error_code == "RESOURCE_DOES_NOT_EXIST"
+            ):
+                cursor.rewind()
+            trouble = f"{type(problem).__name__}: {problem}".splitlines()[0][:300].replace(
+                uri, shown
+            )
+            if trouble != last_trouble:
+                print(f"trying again: {trouble}", flush=True)
+            last_trouble, pause = trouble, min(max(pause, PAUSE) * 2, LONGEST_PAUSE)
+        size = tracker.journal.stat().st_size if tracker.journal.exists() else 0
+        if (size, cursor.offset) != seen:
+            seen, news = (size, cursor.offset), time.monotonic()
+        elif time.monotonic() - news > lifetime:
             print("gave up: nothing new for too long", flush=True)
             return 1
-        time.sleep(wait)
+        time.sleep(pause)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -192,11 +148,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run-dir", type=Path, required=True, help="folder with run.jsonl")
     parser.add_argument("--tracking-uri", required=True, help="like http://127.0.0.1:5000")
     parser.add_argument(
-        "--lifetime", type=float, default=LIFETIME, help="seconds to wait for a server"
+        "--lifetime", type=float, default=LIFETIME, help="seconds to go on without news"
     )
+    parser.add_argument("--attempt", type=int, default=1, help="attempt whose end is waited for")
+    parser.add_argument("--writer", type=int, default=0, help="process id of the training")
     options = parser.parse_args(arguments)
     os.nice(5)
-    return follow(options.run_dir, options.tracking_uri, options.lifetime)
+    with only_one(options.run_dir, options.lifetime) as mine:
+        if not mine:
+            return 1
+        return follow(
+            options.run_dir, options.tracking_uri, options.lifetime, options.attempt, options.writer
+        )
 
 
 if __name__ == "__main__":
