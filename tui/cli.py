@@ -23,7 +23,10 @@ LAZY = {
         "tui.demo",
         "demo_command",
         "Show it all on this machine, with real trainings over SSH.",
-    )
+    ),
+    "jobs": ("tui.cli_jobs", "jobs", "List the jobs of every host."),
+    "stop": ("tui.cli_jobs", "stop", "Stop a running job by its id or name."),
+    "mlflow": ("tui.cli_jobs", "mlflow", "Start, stop or look at MLflow on its host."),
 }
 """Commands whose modules are imported only when they are asked for."""
 
@@ -164,3 +167,7 @@ for _command in (
     waive,
 ):
     main.add_command(_command)
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ from tui.roadmap.workspace import Workspace
 if TYPE_CHECKING:
     from agents import Event, HostLink
 
-CONNECT_SECONDS = 15.0
+CONNECT_SECONDS = 8.0  # below the time limit of a check: a dead host is out of reach, not slow
 MIRROR_SECONDS = 20.0
 FOLLOWED = ("train", "generate")
 
@@ -64,7 +64,7 @@ class Links:
 
         async def one(host: str) -> None:
             try:
-                await self.open(host)
+                await asyncio.shield(self.open(host))
                 jobs = await self._links[host].jobs()
             except AgentError:
                 return  # the checks that need this host will say so themselves

@@ -209,7 +209,9 @@ class _Scanner:
             return number
         was_blank, self.blank = self.blank, False
         rest = line[skip:]
-        if self._heading(number, rest, body, lazy, relative) or self._opens(number, body, offset):
+        if self._heading(number, rest, body, lazy, relative) or self._opens(
+            number, body, offset, width
+        ):
             return number
         if item and not self._item_is_text(item.group(1), body, lazy):
             self._item(number, skip + count, width, item, body)
@@ -251,10 +253,16 @@ class _Scanner:
         self.items = []
         self.paragraph = False
 
-    def _opens(self, number: int, body: str, offset: int) -> bool:
+    def _leave(self, width: int) -> None:
+        """A block that starts left of an item's text ends that item."""
+        while self.items and width < self.items[-1][0]:
+            self.items.pop()
+
+    def _opens(self, number: int, body: str, offset: int, width: int) -> bool:
         """True where the line opens a fence or an HTML block."""
         fence = _FENCE.match(body)
         if fence and not (fence.group(1)[0] == "`" and "`" in fence.group(2)):
+            self._leave(width)
             self.fence = (fence.group(1)[0], len(fence.group(1)), offset)
             self.out.code.add(number)
             self.paragraph = False
@@ -268,6 +276,7 @@ class _Scanner:
             end = "\n"
         else:
             return False
+        self._leave(width)
         self.out.code.add(number)
         self.paragraph = False
         if end == "\n" or end not in body.lower():

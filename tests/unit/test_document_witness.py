@@ -1,0 +1,110 @@
+"""The line scanner against markdown-it-py: the same checkboxes on the same lines, whatever the text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from tui.roadmap.naming import TEMPLATE
+from tui.roadmap.scanner import scan
+
+TASK = re.compile(r"\[[ xX]\][ \t]+\S")
+
+
+def witness(text: str) -> list[int]:
+    """Zero-based lines of the list items whose text begins with a checkbox."""
+    tokens = MarkdownIt("commonmark").parse(text)
+    out = []
+    for place, token in enumerate(tokens):
+        if token.type == "list_item_open" and tokens[place + 1].type == "paragraph_open":
+            inline = tokens[place + 2]
+            if (
+                TASK.match(inline.content)
+                and inline.map
+                and token.map
+                and inline.map[0] == token.map[0]
+            ):
+                out.append(inline.map[0])
+    return out
+
+
+def ours(text: str) -> list[int]:
+    return [mark.line for mark in scan(text).marks]
+
+
+def test_the_shipped_roadmap_has_the_witness_boxes() -> None:
+    text = TEMPLATE.read_bytes().decode()
+    assert ours(text) == witness(text)
+    assert len(ours(text)) == 288
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    headings = [t.map[0] for t in tokens if t.type == "heading_open" and t.map]
+    assert [h.line for h in scan(text).headings if h.level < 7] == headings
+    assert len(headings) == 48
+    assert sum(t.type == "table_open" for t in tokens) == len(scan(text).tables) == 2
+    assert sum(t.type == "hr" for t in tokens) == len(scan(text).rules) == 17
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```\n- [ ] in a fence\n```\n- [ ] out",
+        "~~~ x\n- [ ] in\n```\n- [ ] in\n~~~~\n- [x] out",
+        "    - [ ] indented code",
+        "para\n    - [ ] lazy text",
+        "- a\n  - [ ] nested",
+        "- a\n    - [ ] nested too",
+        "- a\n\n      - [ ] code in the item",
+        "* [ ] star\n+ [X] plus\n1. [ ] one\n2) [ ] two",
+        "text\n2. [ ] a two cannot break a paragraph",
+        "text\n1. [ ] a one can",
+        "- [ ]\n- [ ] \n- [x]no space\n- [y] other",
+        "- [link](x)\n- [ ](x)",
+        "-\t[ ] after a tab\n\t- [ ] below it",
+        "<!-- \n- [ ] comment\n-->\n- [ ] out",
+        "<details>\n- [ ] html\n\n- [ ] out\n</details>",
+        "> - [ ] quoted\n>   - [ ] nested\n\n- [ ] out",
+        "> ```\n- [ ] the fence ended with the quote",
+        "# H\n- [ ] a\n## H2\n- [ ] b",
+        "- [ ] a\n***\n- [ ] b\n---\n- [ ] c",
+        "- [ ] a\r\n- [x] b\r\n",
+        "- a\n  ```\n  - [ ] in\n  ```\n  - [ ] out",
+        "- a\n  ```\n- [ ] the fence ended with the item",
+        "",
+    ],
+)
+def test_known_shapes(text: str) -> None:
+    assert ours(text) == witness(text)
+
+
+def test_the_witness_sees_what_a_naive_search_gets_wrong() -> None:
+    text = "```\n- [ ] in a fence\n```\n- [ ] out"
+    naive = [n for n, line in enumerate(text.split("\n")) if re.match(r"\s*- \[ \] ", line)]
+    assert naive != witness(text)
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "", "- [ ] box", "  - [x] nested", "    - [ ] deeper", "* [ ] star", "1. [ ] one", "plain text",
+        "## Heading", "**Bold:**", "---", "```", "- item", "  text", "1. item", "   - [ ] three in",
+        "| a | b |", "|---|---|", "+ [X] plus", "      - [ ] six in", "***", "~~~", "  1) [ ] nested",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(FRAGMENTS, max_size=14))
+def test_random_documents(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    assert ours(text) == witness(text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="-*+[] x\n`#>|_1.)\tab~\r", max_size=120))
+def test_any_text_is_read_and_kept(text: str) -> None:
+    found = scan(text)
+    assert "".join(a + b for a, b in zip(found.lines, found.endings, strict=True)) == text
+    assert all(found.lines[m.line][m.column] in " xX" for m in found.marks)
