@@ -101,7 +101,8 @@ class GonogoApp(Actions, App[None]):
     @property
     def room(self) -> Room | None:
         """The room on top, None under a dialog."""
-        return self.screen if isinstance(self.screen, Room) else None
+        screen = self.screen
+        return screen if isinstance(screen, Room) and screen.ready else None
 
     def header_model(self, place: str) -> HeaderModel:
         """Figures of the header, the same on every screen."""

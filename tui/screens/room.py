@@ -30,6 +30,8 @@ class Room(Screen[None]):
     """Base of the main screens."""
 
     PLACE = ""
+    ready = False
+    """True once the widgets of `body` exist; a screen may be resumed before that."""
     KEYS: ClassVar[tuple[Key, ...]] = ()
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-low"), (30, "-high")]
@@ -64,6 +66,7 @@ class Room(Screen[None]):
 
     def on_mount(self) -> None:
         """First paint with everything that is already known."""
+        self.ready = True
         self.update_all()
 
     def on_screen_resume(self) -> None:
@@ -72,7 +75,7 @@ class Room(Screen[None]):
 
     def update_all(self) -> None:
         """Redraw from the workspace and the live store."""
-        if not self.is_mounted:
+        if not self.ready:
             return
         self.update_header()
         self.update_state()
