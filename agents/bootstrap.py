@@ -87,6 +87,12 @@ def _sources(names: list[str]) -> dict[str, str]:
     return modules
 
 
+def nvml_bindings() -> str | None:
+    """Source of the module pynvml, None where nvidia-ml-py is not installed."""
+    found = importlib.util.find_spec("pynvml")
+    return Path(found.origin).read_text("utf-8") if found and found.origin else None
+
+
 @cache
 def build_payload() -> bytes:
     """What the stub reads: about 60 KiB, with the NVML bindings' source inside.
@@ -95,10 +101,10 @@ def build_payload() -> bytes:
     """
     names = [p.stem for p in sorted(REMOTE.glob("*.py")) if p.stem not in ("__init__", "boot")]
     extra = {"stub": STUB}
-    found = importlib.util.find_spec("pynvml")
-    if found is not None and found.origin:
+    bindings = nvml_bindings()
+    if bindings is not None:
         modules = _sources(list(GPU_MODULES))
-        modules["pynvml"] = Path(found.origin).read_text("utf-8")
+        modules["pynvml"] = bindings
         gpu = _pack("agents.remote.nvml", modules, {})
         extra["gpu"] = base64.b64encode(gpu).decode("ascii")
     return _pack(

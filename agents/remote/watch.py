@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DOCUMENTS = ("job.json", "exit.json")
 SCAN = 0.25
 LIST_EVERY = 8
+FULL_LOOK_EVERY = 4
 
 
 class JobWatch:
@@ -55,11 +56,19 @@ class JobWatch:
                 self._open.discard(job_id)
         for job_id in sorted(self._open, key=lambda name: name[-20:]):
             try:
-                self.look(job_id)
+                if self._is_worth_a_look(job_id):
+                    self.look(job_id)
             except OpError:
                 self._open.discard(job_id)
             except Exception:
                 log_exception("job %s" % job_id)
+
+    def _is_worth_a_look(self, job_id: str) -> bool:
+        # A running job is examined once a second; its exit code is seen sooner.
+        known = self._known.get(job_id)
+        if known is None or known["state"] != "running" or self._turn % FULL_LOOK_EVERY == 0:
+            return True
+        return os.path.exists(os.path.join(self._table.folder(job_id), "exit.json"))
 
     def look(self, job_id: str) -> dict[str, Any]:
         """Read one job's state; documents go first, so that the news finds them in place."""
