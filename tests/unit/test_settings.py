@@ -1,0 +1,100 @@
+"""gonogo.toml: defaults, and errors that name file, line and key."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from tui.settings import (
+    Settings,
+    SettingsError,
+    key_line,
+    load_settings,
+    parse_settings,
+    settings_text,
+)
+
+
+def test_defaults() -> None:
+    settings = parse_settings("")
+    assert settings.budget.total == Decimal(269)
+    assert settings.budget.limit == Decimal(300)
+    assert settings.gate.min_improvement == 10
+    assert settings.auto_tick
+    assert settings.hosts == {}
+    assert settings.roadmap == "ROADMAP.md"
+
+
+def test_the_file_of_a_new_workspace_says_the_defaults() -> None:
+    settings = parse_settings(settings_text('A "quoted" \\ title'))
+    assert settings.title == 'A "quoted" \\ title'
+    assert set(settings.hosts) == {"tower", "server"}
+    plain = Settings(title=settings.title, hosts=settings.hosts)
+    assert settings == plain
+
+
+def test_every_commented_line_of_it_is_valid() -> None:
+    lines = []
+    for line in settings_text("x").splitlines():
+        bare = line.removeprefix("# ")
+        lines.append(bare if "=" in bare.split("#")[0] else line)
+    settings = parse_settings("\n".join(lines))
+    assert settings.hosts["tower"].identity_file == Path("~/.ssh/id_ed25519").expanduser()
+    assert settings.keymap == {"item.toggle": "space"}
+
+
+def test_money_is_decimal() -> None:
+    assert parse_settings("[budget]\ntotal = 269.10\n").budget.total == Decimal("269.1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title = 3\n", "gonogo.toml:1: title: "),
+        (
+            "# c\n\n[hosts.tower]\nrole = 'tower'\nport = 70000\n",
+            "gonogo.toml:5: hosts.tower.port: ",
+        ),
+        ("[hosts.tower]\nprot = 22\n", "gonogo.toml:2: hosts.tower.prot: no such setting"),
+        ("[hosts]\ntower = { port = 'x' }\n", "gonogo.toml:2: hosts.tower.port: "),
+        ('hosts."my tower".port = 0\n', "gonogo.toml:1: hosts.my tower.port: "),
+        ("[budget]\ntotal = nan\n", "gonogo.toml:2: budget.total: "),
+        ("[budget]\ntotal = -1\n", "gonogo.toml:2: budget.total: "),
+        ("[gate]\nalpha = 2\n", "gonogo.toml:2: gate.alpha: "),
+        ("title = \n", "gonogo.toml:1: not valid TOML: "),
+        ("a = 1\nb = [\n", "gonogo.toml:"),
+        ("[tower]\n", "gonogo.toml:1: tower: no such setting"),
+    ],
+)
+def test_errors_name_file_line_and_key(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(text)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "gonogo.toml"
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings(path)
+    path.write_bytes(b"title = '\xff'")
+    with pytest.raises(SettingsError, match=r"gonogo\.toml: not UTF-8"):
+        load_settings(path)
+    with pytest.raises(SettingsError):
+        load_settings(tmp_path)
+
+
+def test_key_lines() -> None:
+    text = "a = 1\n[b]\nc = 2\n[b.d]\ne.f = 3\n"
+    assert [
+        key_line(text, key) for key in (("a",), ("b", "c"), ("b", "d", "e", "f"), ("b", "x"))
+    ] == [1, 3, 5, 2]
+
+
+def test_hosts_by_role() -> None:
+    settings = parse_settings("[hosts.big]\nrole='tower'\n[hosts.nas]\nrole='server'\n")
+    assert settings.host_of_role("tower") == "big"
+    assert settings.host_of_role("server") == "nas"
+    assert settings.host_of_role("laptop") == ""
