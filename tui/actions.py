@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual import work
 
-from agents import AgentError, LinkChanged
 from tui.help import help_content
-from tui.launch import train_job
 from tui.roadmap.budget import summarize
 from tui.roadmap.document import Box, Field
 from tui.roadmap.gate import evaluate
@@ -25,9 +22,7 @@ from tui.screens.dialogs import (
     DetailScreen,
     Entry,
     FormScreen,
-    LinesScreen,
 )
-from tui.tail import tail_lines
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -241,159 +236,7 @@ class Actions(Base):
                 self.notify(f"{outcome} recorded and pinned to its evidence.", markup=False)
                 return
 
-    # --- probes and evidence ------------------------------------------------------------------
-
-    @work(group="verify", exit_on_error=False)
-    async def verify_boxes(self, ids: Iterable[str]) -> None:
-        """Run the bound probes, show each result as it comes, write them as one record."""
-        wanted = list(ids)
-        done: list[str] = []
-
-        def shown(verdict: Any) -> None:
-            done.append(verdict.item)
-            self.saved = f"verifying {len(done)}: {verdict.item} {verdict.verdict}"
-
-        self.saved = f"verifying {len(wanted)} boxes"
-        verdicts = await self.fleet.verify(wanted, shown)
-        if not verdicts:
-            self.saved = ""
-            self.notify("No probe is bound to this; tick it by hand.", markup=False)
-            return
-        await self.commit(lambda: self.ws.record_verdicts(verdicts, self.actor))
-        words = {v.verdict: sum(x.verdict == v.verdict for x in verdicts) for v in verdicts}
-        text = ", ".join(f"{count} {word}" for word, count in words.items())
-        if len(verdicts) == 1:
-            one = verdicts[0]
-            text = f"{one.item} {one.verdict}: {one.reason or one.found}"
-        self.notify(text, timeout=8, markup=False)
-
-    def open_evidence(self, box_id: str) -> None:
-        """The evidence blob of a box, as indented JSON."""
-        verdict = self.ws.state.verdicts.get(box_id)
-        if verdict is None or not verdict.evidence:
-            self.notify(f"{box_id} has no evidence yet; v runs its probe.", markup=False)
-            return
-        path = self.ws.evidence_path(verdict.evidence)
-        try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError as problem:
-            self.notify(
-                f"evidence {path.name[:12]}: {problem.strerror}", severity="error", markup=False
-            )
-            return
-        try:
-            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except ValueError:
-            pass
-        title = f"{box_id} {verdict.verdict}   {verdict.evidence[:23]}"
-        self.push_screen(LinesScreen(title, text.splitlines()))
-
-    # --- hosts and jobs -----------------------------------------------------------------------
-
-    def action_retry_links(self) -> None:
-        """Try every link now instead of at the end of its pause."""
-        for link in self.fleet.links.values():
-            link.retry_now()
-
-    @work(group="dialog", exit_on_error=False)
-    async def needs_user(self, event: LinkChanged) -> None:
-        """A host that waits for the person: an unknown key is shown and may be accepted."""
-        link = self.fleet.links[event.host]
-        fingerprint = link.pending_host_key
-        if not fingerprint:
-            self.notify(f"{event.host}: {event.detail}", severity="error", timeout=20, markup=False)
-            return
-        question = f"Trust the host key of {event.host}?"
-        detail = f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
-        if await self.push_screen_wait(ConfirmScreen(question, detail)):
-            link.accept_host_key()
-
-    @work(group="dialog", exit_on_error=False)
-    async def stop_job(self, host: str, job_id: str) -> None:
-        """Ask, then stop."""
-        if not await self.push_screen_wait(
-            ConfirmScreen(
-                f"Stop {job_id} on {host}?", "SIGTERM; a training writes a checkpoint first."
-            )
-        ):
-            return
-        try:
-            await self.fleet.stop_job(host, job_id)
-        except AgentError as problem:
-            self.notify(f"{host}: {problem}", severity="error", markup=False)
-
-    @work(group="dialog", exit_on_error=False)
-    async def action_train(self) -> None:
-        """Arm and steps, the exact argv to look at, then the start."""
-        settings = self.ws.settings
-        host = settings.training.host
-        if host not in self.fleet.links:
-            self.notify(
-                f"gonogo.toml names no host “{host}” to train on.", severity="error", markup=False
-            )
-            return
-        arm = await self.push_screen_wait(
-            ChoiceScreen(
-                "Start a training: which arm?",
-                [
-                    ("control", "control      code with its comments"),
-                    ("experiment", "experiment   code plus .comments metadata in the context"),
-                ],
-            )
-        )
-        if arm is None:
-            return
-        form = FormScreen(
-            f"Train {arm} on {host}",
-            [
-                Entry("dataset", "Dataset on the host", settings.training.dataset),
-                Entry(
-                    "steps",
-                    "Steps",
-                    str(settings.training.max_steps),
-                    check=lambda v: (
-                        "" if v.isdigit() and int(v) > 0 else "steps: a whole number above 0"
-                    ),
-                ),
-                Entry(
-                    "seed",
-                    "Seed",
-                    "0",
-                    check=lambda v: "" if v.isdigit() else "seed: a whole number",
-                ),
-            ],
-        )
-        typed = await self.push_screen_wait(form)
-        if typed is None:
-            return
-        job = train_job(
-            settings,
-            arm=arm,
-            dataset=typed["dataset"],
-            max_steps=int(typed["steps"]),
-            seed=int(typed["seed"]),
-            name=f"{arm}-s{typed['seed']}",
-            stage="adhoc",
-        )
-        if not await self.push_screen_wait(
-            ConfirmScreen(f"Start this on {host}?", " ".join(job.argv))
-        ):
-            return
-        try:
-            status = await self.fleet.start_job(host, job)
-        except AgentError as problem:
-            self.notify(f"{host}: {problem}", severity="error", timeout=12, markup=False)
-            return
-        self.notify(f"{status.job_id} started on {host}.", markup=False)
-
-    def open_log(self, host: str, job_id: str) -> None:
-        """The mirrored log of a job, at its end."""
-        path = self.ws.runs_dir / host / job_id / "log.txt"
-        self.push_screen(LinesScreen(f"{host}/{job_id}", tail_lines(path), at_end=True))
-
-    def vram_limit(self) -> int:
-        """The stage's own line in the VRAM gauge: 7 GB in Stage 1."""
-        return 7 * 2**30
+    # --- reading ------------------------------------------------------------------------------
 
     def action_help(self) -> None:
         """Keys of this screen and of the app."""

@@ -14,9 +14,9 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 import styles
-from tui.actions import Actions
 from tui.bridge import Bridge
 from tui.gauge_model import host_chip_model
+from tui.host_actions import HostActions
 from tui.messages import JobMoved, LinkMoved, StoreChanged
 from tui.palette import system_commands
 from tui.roadmap.budget import summarize
@@ -41,7 +41,7 @@ POLL_SECONDS = 0.5
 """How often the state file is looked at for records of other writers."""
 
 
-class GonogoApp(Actions, App[None]):
+class GonogoApp(HostActions, App[None]):
     """Control center. Workers never touch widgets; they change the store and the workspace."""
 
     TITLE = "gonogo"
