@@ -105,21 +105,24 @@ class HostKeys:
 
         Returns None when the file cannot be written: then it holds until the program ends.
         """
-        self._accepted += presented.line()
-        if not self.files:
-            return None
-        path = self.files[0]
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-            fd = os.open(path, flags, 0o600)
-            try:
-                size = os.fstat(fd).st_size
-                torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-                os.write(fd, ("\n" if torn else "").encode() + presented.line().encode("ascii"))
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            return self._append(presented.line())
         except OSError:
+            self._accepted += presented.line()
             return None
+
+    def _append(self, line: str) -> Path:
+        if not self.files:
+            raise FileNotFoundError("no known_hosts file is configured")
+        path = self.files[0]
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        fd = os.open(path, flags, 0o600)
+        try:
+            size = os.fstat(fd).st_size
+            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
+            os.write(fd, (("\n" if torn else "") + line).encode("ascii"))
+            os.fsync(fd)
+        finally:
+            os.close(fd)
         return path

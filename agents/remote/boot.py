@@ -1,14 +1,12 @@
 # Runs first on a host, inside the stub of agents.bootstrap, with `d` bound to the payload:
 # {"modules": {name: source}, "main": name, "extra": {...}}. Makes the shipped sources
-# importable from memory and hands over to the main module.
+# importable from memory and hands over to the main module. Importing it does nothing.
 import sys
 from _frozen_importlib import ModuleSpec
 
-payload = d  # noqa: F821
-
 
 class MemoryFinder:
-    """Imports the shipped modules; a package is a name that others start with."""
+    """Imports the shipped modules; their packages hold nothing else."""
 
     def __init__(self, sources):
         self.sources = sources
@@ -27,6 +25,11 @@ class MemoryFinder:
         exec(code, module.__dict__)  # noqa: S102
 
 
-sys.meta_path.insert(0, MemoryFinder(payload["modules"]))
-__import__(payload["main"])
-sys.modules[payload["main"]].main(sys.argv[1:], payload["extra"])
+def start(payload):
+    sys.meta_path.insert(0, MemoryFinder(payload["modules"]))
+    __import__(payload["main"])
+    sys.modules[payload["main"]].main(sys.argv[1:], payload["extra"])
+
+
+if "d" in globals():
+    start(globals().pop("d"))

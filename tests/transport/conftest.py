@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -134,7 +133,6 @@ class Proxy:
         self.port = 0
         self.budget: int | None = None
         self.closed = False
-        self.corrupt_at: int | None = None
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -302,9 +300,3 @@ def watch(tmp_path: Path) -> Callable[[HostSpec], Watched]:
 @pytest.fixture
 def wait_until() -> Callable[..., Awaitable[Any]]:
     return until
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])

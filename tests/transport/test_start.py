@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agents import HostNoise, JobSpec, LinkState
+from agents import GaugeArrived, HostNoise, JobSpec, LinkState, bootstrap
+from agents.liveness import Liveness
 
 PYENV = Path("/root/.pyenv/versions")
 
@@ -34,8 +35,6 @@ async def test_live_with_hello_and_a_gauge(make_link, wait_until):
         LinkState.live,
     ]
     assert link.host_info["boot_id"]
-    from agents import GaugeArrived
-
     gauges = await wait_until(
         lambda: len(watched.of(GaugeArrived)) > 2 and watched.of(GaugeArrived)
     )
@@ -148,6 +147,33 @@ async def test_damaged_frames_lead_to_a_new_connection(sshd, make_link, wait_unt
     )
     assert seen["damaged"] == 1
     await watched.live()
+
+
+async def test_an_agent_without_a_laptop_ends_by_itself(sshd, make_link, wait_until, monkeypatch):
+    """As when sshd does not notice that the link is gone: no end of stdin, only silence."""
+    original = bootstrap._sources
+
+    def impatient(names):
+        modules = original(names)
+        if "agents.remote.main" in modules:
+            source = modules["agents.remote.main"]
+            changed = source.replace("SILENCE = 60.0", "SILENCE = 1.0").replace(
+                "every(5.0, self._watch", "every(0.2, self._watch"
+            )
+            assert changed.count("SILENCE = 1.0") == changed.count("every(0.2, self._watch") == 1
+            modules["agents.remote.main"] = changed
+        return modules
+
+    monkeypatch.setattr(bootstrap, "_sources", impatient)
+    monkeypatch.setattr(Liveness, "_ping", lambda self, number: None)
+    bootstrap.build_payload.cache_clear()
+    try:
+        watched = make_link(gauge_interval=0.2)
+        await watched.live()
+        change = await watched.state(LinkState.backoff)
+        assert "no word from the laptop" in change.detail
+    finally:
+        bootstrap.build_payload.cache_clear()
 
 
 async def test_local_host_speaks_the_same_protocol(tmp_path, make_link, wait_until):
