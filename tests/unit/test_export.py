@@ -16,10 +16,10 @@ from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue
 from tui.roadmap.export import export_markdown
 from tui.roadmap.importer import read_filled
-from tui.roadmap.journal import Record
 from tui.roadmap.naming import TEMPLATE
 from tui.roadmap.parts import Field
 from tui.roadmap.progress import CLOSED, box_status
+from tui.roadmap.records import Record
 from tui.roadmap.state import State
 from tui.roadmap.values import check_value
 from tui.roadmap.workspace import Workspace

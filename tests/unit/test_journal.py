@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tui.roadmap.errors import InvalidValue, Locked, NotSaved, ReadOnly
-from tui.roadmap.journal import MAX_LINE, BadLine, Journal, Record, Syscalls, seal, unseal
+from tui.roadmap.journal import Journal, Syscalls
+from tui.roadmap.records import MAX_LINE, BadLine, Record, seal, unseal
 
 
 def add(journal: Journal, item: str = "S0.T1", **more: object) -> Record:
@@ -370,7 +371,7 @@ def test_without_the_checksum_the_same_damage_would_pass(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled(path, 12)
-    monkeypatch.setattr("tui.roadmap.journal.zlib.crc32", lambda data: int(_last_crc(data), 16))
+    monkeypatch.setattr("zlib.crc32", lambda data: int(_last_crc(data), 16))
     crcs = {
         line.rpartition(b',"crc":"')[0]: line[-11:-3] for line in path.read_bytes().splitlines(True)
     }

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tui.roadmap.labels import plain, slug
+from tui.roadmap.lines import Scan
 from tui.roadmap.parts import FieldKind, FieldType
-from tui.roadmap.scanner import Scan
 
 RUN = re.compile(r"(?<![\w\\])_{4,}(?![^\W_])")
 _CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")

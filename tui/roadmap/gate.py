@@ -20,7 +20,7 @@ from tui.roadmap.state import Decision
 from tui.roadmap.values import clean_text
 
 if TYPE_CHECKING:
-    from tui.roadmap.workspace import Workspace
+    from tui.roadmap.changes import Changes
 
 Verdict = Literal["GO", "NO-GO", "NO DATA"]
 Outcome = Literal["GO", "NO-GO", "HOLD"]
@@ -81,7 +81,7 @@ def _judge(passed: bool | None) -> Verdict:
     return "NO DATA" if passed is None else "GO" if passed else "NO-GO"
 
 
-def _box_verdict(ws: Workspace, box_id: str) -> bool | None:
+def _box_verdict(ws: Changes, box_id: str) -> bool | None:
     """True for passed or ticked, False for failed, None while nothing is known."""
     verdict, tick = ws.state.verdicts.get(box_id), ws.state.ticks.get(box_id)
     if verdict is not None and verdict.verdict == "FAIL":
@@ -91,7 +91,7 @@ def _box_verdict(ws: Workspace, box_id: str) -> bool | None:
     return None
 
 
-def _trained(ws: Workspace) -> Criterion:
+def _trained(ws: Changes) -> Criterion:
     boxes = ("S3.TC4", "S3.TE4")
     results = [_box_verdict(ws, box) for box in boxes]
     passed = False if False in results else True if all(results) else None
@@ -103,7 +103,7 @@ def _trained(ws: Workspace) -> Criterion:
     )  # fmt: skip
 
 
-def _no_errors(ws: Workspace, loaded: Loaded, trained: Criterion) -> Criterion:
+def _no_errors(ws: Changes, loaded: Loaded, trained: Criterion) -> Criterion:
     bad = sorted(
         item
         for item, verdict in ws.state.verdicts.items()
@@ -129,7 +129,7 @@ def _proof(loaded: Loaded) -> str:
     return f"sha256:{loaded.sha256}" if loaded.sha256 else ""
 
 
-def _measured(ws: Workspace, loaded: Loaded) -> tuple[Criterion, ...]:
+def _measured(ws: Changes, loaded: Loaded) -> tuple[Criterion, ...]:
     gate, found = ws.settings.gate, loaded.comparison
     proof, why = _proof(loaded), loaded.problem
     average, defined = found.average() if found else (None, 0)
@@ -164,7 +164,7 @@ def _measured(ws: Workspace, loaded: Loaded) -> tuple[Criterion, ...]:
     return improvement, significance, vulnerability, complete
 
 
-def _strict(ws: Workspace, loaded: Loaded) -> StrictReport:
+def _strict(ws: Changes, loaded: Loaded) -> StrictReport:
     gate, found, proof = ws.settings.gate, loaded.comparison, _proof(loaded)
     primary = found.metric(gate.primary) if found else None
     p = primary.p_adjusted if primary else None
@@ -197,7 +197,7 @@ def _strict(ws: Workspace, loaded: Loaded) -> StrictReport:
     return StrictReport(criteria, rule_of(criteria))
 
 
-def evaluate(ws: Workspace) -> GateReport:
+def evaluate(ws: Changes) -> GateReport:
     """Judges the six criteria on what is measured now. Cheap: files are read only when they change."""
     loaded = load_comparison(ws.root)
     decision = ws.state.decision
@@ -218,7 +218,7 @@ def evaluate(ws: Workspace) -> GateReport:
     )
 
 
-def pin(ws: Workspace, outcome: str, reason: str, override: str) -> dict[str, Any]:
+def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]:
     """The content of a decision record: outcome and reason with values, thresholds and hashes.
 
     Raises InvalidValue for an unknown outcome, a missing reason, or an outcome against the rule without
@@ -262,7 +262,7 @@ def pin(ws: Workspace, outcome: str, reason: str, override: str) -> dict[str, An
     }
 
 
-def _fills(ws: Workspace, report: GateReport) -> dict[str, str]:
+def _fills(ws: Changes, report: GateReport) -> dict[str, str]:
     """The blanks of the gate that a decision fills in."""
     found = report.comparison
     today = date.today().isoformat()  # noqa: DTZ011 - a local calendar day

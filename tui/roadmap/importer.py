@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tui.roadmap.document import Box, Document, Field
 from tui.roadmap.errors import InvalidValue
-from tui.roadmap.scanner import split_lines
+from tui.roadmap.lines import split_lines
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _NOTE_BOX = re.compile(r"^(\s*(?:>\s*)*(?:[-*+]|\d{1,9}[.)])\s+)\\(\\*\[[ xX]\])")

@@ -11,10 +11,7 @@ to `state.torn-<ms>` by the next writer.
 from __future__ import annotations
 
 import errno
-import hashlib
-import json
 import os
-import re
 import sys
 import time
 import zlib
@@ -27,39 +24,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 from uuid6 import uuid7
 
-from tui.roadmap.errors import InvalidValue, Locked, NotSaved, ReadOnly
+from tui.roadmap.errors import Locked, NotSaved, ReadOnly
+from tui.roadmap.records import SEAL, VERSION, BadLine, Record, seal, unseal
 
-VERSION = 1
-MAX_LINE = 64 * 1024
 LOCK_SECONDS = 5.0
-ACTIONS = frozenset(
-    {
-        "import", "tick", "waive", "field", "cost", "cost_void", "decision", "note", "verdict",
-        "undo", "redo",
-    }
-)  # fmt: skip
-KEYS = frozenset(
-    {
-        "v", "id", "at", "by", "do", "item", "old", "new", "why", "label", "source", "expires", "row",
-        "verdicts", "ticked", "undoes", "redoes", "of", "crc",
-    }
-)  # fmt: skip
-_SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}')
 _GUARD = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One line of the journal. `hand` marks a line that was typed in without a checksum."""
-
-    id: str
-    at: int
-    by: str
-    do: str
-    item: str
-    data: Mapping[str, Any]
-    line: int
-    hand: bool = False
 
 
 def _fsync(fd: int) -> None:
@@ -78,59 +47,6 @@ class Syscalls:
     write: Callable[[int, bytes], int] = os.write
     fsync: Callable[[int], None] = _fsync
     truncate: Callable[[int, int], None] = os.ftruncate
-
-
-class BadLine(ValueError):
-    """A line that is no record; the text says why."""
-
-
-def seal(data: Mapping[str, Any]) -> bytes:
-    """The line of a record, with its checksum and line feed. Raises InvalidValue if it cannot be one."""
-    try:
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        body = text[:-1].encode("utf-8")
-    except (ValueError, UnicodeEncodeError) as error:
-        raise InvalidValue(f"This cannot be stored as text: {error}.") from None
-    line = b'%s,"crc":"%08x"}\n' % (body, zlib.crc32(body))
-    if len(line) > MAX_LINE:
-        raise InvalidValue(f"This is too long for one record ({len(line)} of {MAX_LINE} bytes).")
-    return line
-
-
-def unseal(raw: bytes, number: int, last_at: int) -> Record:
-    """Reads one line. Raises BadLine for anything that is not a whole, unharmed record."""
-    try:
-        data = json.loads(raw.decode("utf-8"))
-    except (ValueError, RecursionError):
-        raise BadLine("not valid JSON") from None
-    if not isinstance(data, dict):
-        raise BadLine("not a JSON object")
-    version = data.get("v", VERSION)
-    if isinstance(version, int) and version > VERSION:
-        raise BadLine(f"written by a newer version (needs format {version})")
-    seals = list(_SEAL.finditer(raw))
-    hand = "crc" not in data
-    if not hand:
-        if not seals or raw[seals[-1].end() :].strip():
-            raise BadLine("its checksum is not at the end")
-        if int(seals[-1].group(1), 16) != zlib.crc32(raw[: seals[-1].start()]):
-            raise BadLine("its checksum does not fit")
-    elif data.get("do") not in ACTIONS or not KEYS.issuperset(data):
-        raise BadLine("no known action, or an unknown key")
-    texts = {key: data.get(key, "") for key in ("id", "by", "do", "item")}
-    at = data.get("at", last_at)
-    if not all(isinstance(text, str) for text in texts.values()) or not isinstance(at, int):
-        raise BadLine("a key has a value of the wrong type")
-    return Record(
-        texts["id"] or f"hand-{hashlib.sha256(raw.strip()).hexdigest()[:16]}",
-        at,
-        texts["by"] or "hand",
-        texts["do"],
-        texts["item"],
-        data,
-        number,
-        hand,
-    )
 
 
 class Journal:
@@ -223,7 +139,7 @@ class Journal:
 
         A record followed by anything but its line feed was whole once: its last byte was damaged.
         """
-        if any(int(m.group(1), 16) == zlib.crc32(tail[: m.start()]) for m in _SEAL.finditer(tail)):
+        if any(int(m.group(1), 16) == zlib.crc32(tail[: m.start()]) for m in SEAL.finditer(tail)):
             return True
         try:
             unseal(tail, 0, 0)

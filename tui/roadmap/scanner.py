@@ -9,9 +9,17 @@ Source: CommonMark 0.31 sections 4.4-4.6, 5.2; GFM 5.3. The tests hold it agains
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
-_LINE = re.compile(r"([^\r\n]*)(\r\n|\n|\r|\Z)")
+from tui.roadmap.lines import (
+    Heading,
+    Mark,
+    Scan,
+    TableLines,
+    indent,
+    split_cells,
+    split_lines,
+)
+
 _QUOTE = re.compile(r"(?:[ ]{0,3}>[ ]?)+")
 _ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
 _SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
@@ -28,98 +36,6 @@ _HTML_UNTIL_BLANK = re.compile(
     re.I,
 )
 _HTML_RAW = re.compile(r"<(script|pre|style|textarea)(?=[\s>]|$)", re.I)
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """A heading or a bold-only line; `level` 1..6, bold lines are 7."""
-
-    line: int
-    level: int
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A checkbox: zero-based `line`, `column` of the character inside the brackets, raw text after it."""
-
-    line: int
-    column: int
-    checked: bool
-    raw: str
-    text_column: int
-    parent: int | None
-    depth: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One table cell: its trimmed text and the columns [start, end) between its pipes."""
-
-    text: str
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class TableLines:
-    """A pipe table: header cells and body rows as (zero-based line, cells)."""
-
-    line: int
-    header: tuple[Cell, ...]
-    rows: tuple[tuple[int, tuple[Cell, ...]], ...]
-
-
-@dataclass(slots=True)
-class Scan:
-    """All that was found; `code` holds the lines inside code or HTML blocks, `rules` thematic breaks."""
-
-    lines: list[str]
-    endings: list[str]
-    headings: list[Heading] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    tables: list[TableLines] = field(default_factory=list)
-    code: set[int] = field(default_factory=set)
-    rules: set[int] = field(default_factory=set)
-
-
-def split_lines(text: str) -> tuple[list[str], list[str]]:
-    """Lines and their endings (LF, CRLF, CR or none); joined again they are `text`."""
-    lines: list[str] = []
-    endings: list[str] = []
-    for match in _LINE.finditer(text):
-        if match.group(0) or not lines:
-            lines.append(match.group(1))
-            endings.append(match.group(2))
-    return lines, endings
-
-
-def _indent(line: str) -> tuple[int, int]:
-    """Width of the leading white space with tab stops of 4, and its length in characters."""
-    width = 0
-    for count, char in enumerate(line):
-        if char == " ":
-            width += 1
-        elif char == "\t":
-            width += 4 - width % 4
-        else:
-            return width, count
-    return width, len(line)
-
-
-def split_cells(line: str) -> tuple[Cell, ...]:
-    r"""Cells of a pipe-table line; `\|` does not split."""
-    pipes = [m.start() for m in re.finditer(r"(?<!\\)\|", line)]
-    lead = bool(pipes) and not line[: pipes[0]].strip()
-    starts = [pipes[0] + 1] if lead else [0]
-    rest = pipes[1:] if lead else pipes
-    cells = []
-    for pipe in rest:
-        cells.append(Cell(line[starts[-1] : pipe].strip(), starts[-1], pipe))
-        starts.append(pipe + 1)
-    if line[starts[-1] :].strip():
-        cells.append(Cell(line[starts[-1] :].strip(), starts[-1], len(line)))
-    return tuple(cells)
 
 
 class _Scanner:
@@ -148,7 +64,7 @@ class _Scanner:
         """Length of the quote marks of a line; entering or leaving a quote closes what was open in it."""
         if (self.fence or self.html_end) and not self.quoted:
             return 0
-        quote = _QUOTE.match(line) if _indent(line)[0] < 4 else None
+        quote = _QUOTE.match(line) if indent(line)[0] < 4 else None
         if bool(quote) != self.quoted:
             self.quoted = bool(quote)
             self.fence, self.html_end = None, ""
@@ -157,7 +73,7 @@ class _Scanner:
 
     def _inside_block(self, number: int, line: str) -> bool:
         """True where the line belongs to an open fence or HTML block."""
-        width, count = _indent(line)
+        width, count = indent(line)
         body = line[count:]
         if self.fence:
             char, length, offset = self.fence
@@ -190,7 +106,7 @@ class _Scanner:
 
     def _block_start(self, number: int, line: str, skip: int) -> int:
         """Handles a line outside any block; returns the last line it used up."""
-        width, count = _indent(line[skip:])
+        width, count = indent(line[skip:])
         body = line[skip + count :]
         if not body:
             self.blank, self.paragraph = True, False
@@ -234,7 +150,7 @@ class _Scanner:
             return True
         if _RULE.match(rest if relative else body):
             self.out.rules.add(number)
-            if not self.items or relative == _indent(rest)[0]:
+            if not self.items or relative == indent(rest)[0]:
                 self.items = []
             self.paragraph = False
             return True
@@ -294,7 +210,7 @@ class _Scanner:
             self.items.pop()
         marker = item.group(1)
         after = body[len(marker) :]
-        gap, gap_chars = _indent(after)
+        gap, gap_chars = indent(after)
         # Tab stops count from the start of the line, not from the marker.
         if "\t" in after[:gap_chars]:
             gap = 4 - (width + len(marker)) % 4 if after[0] == "\t" else gap

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from tui.roadmap.state import VerdictWord
+from tui.roadmap.entries import VerdictWord
 
 if TYPE_CHECKING:
     from tui.roadmap.workspace import Workspace

@@ -1,0 +1,121 @@
+"""The entries that a state is made of: ticks, verdicts, field values, costs and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+VerdictWord = Literal["PASS", "WARN", "FAIL", "ERROR", "TIMEOUT", "UNREACHABLE", "SKIP", "STALE"]
+VERDICT_WORDS = ("PASS", "WARN", "FAIL", "ERROR", "TIMEOUT", "UNREACHABLE", "SKIP", "STALE")
+TICK_WORDS = ("open", "done", "waived", "na")
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The hand- or probe-set state of one box. `expires` is a UTC ms for waivers, 0 for never."""
+
+    done: bool
+    by: str
+    at: int
+    why: str = ""
+    state: str = "done"
+    expires: int = 0
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check found. `seconds` it took, `evidence` is "sha256:<hex>" or "", `at` UTC ms.
+
+    `fills` are values that a PASS writes into fields.
+    """
+
+    item: str
+    verdict: VerdictWord
+    expected: str = ""
+    found: str = ""
+    seconds: float = 0.0
+    reason: str = ""
+    evidence: str = ""
+    at: int = 0
+    by: str = ""
+    fills: Mapping[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form in a record; empty parts are left out."""
+        whole: dict[str, Any] = {
+            "item": self.item, "verdict": self.verdict, "expected": self.expected,
+            "found": self.found, "seconds": round(self.seconds, 3), "reason": self.reason,
+            "evidence": self.evidence, "at": self.at, "by": self.by, "fills": dict(self.fills),
+        }  # fmt: skip
+        return {
+            key: value for key, value in whole.items() if value not in ("", {}) or key == "item"
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        """Reads the form in a record; unknown keys and words are not trusted."""
+        word = data.get("verdict")
+        fills = data.get("fills")
+        return cls(
+            item=str(data.get("item", "")),
+            verdict=word if word in VERDICT_WORDS else "ERROR",
+            expected=str(data.get("expected", "")),
+            found=str(data.get("found", "")),
+            seconds=float(data.get("seconds", 0)),
+            reason=str(data.get("reason", "")),
+            evidence=str(data.get("evidence", "")),
+            at=int(data.get("at", 0)),
+            by=str(data.get("by", "")),
+            fills={str(k): str(v) for k, v in fills.items()} if isinstance(fills, dict) else {},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """The value that counts, and the `measured` one beside it where a hand set another."""
+
+    value: str
+    source: str
+    by: str
+    at: int
+    measured: str | None = None
+
+    @property
+    def disputed(self) -> bool:
+        """True where a hand-set value differs from the measured one."""
+        return self.measured is not None and self.measured != self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One ledger entry. `row` is the name of the budget row, `date` a local YYYY-MM-DD."""
+
+    id: str
+    row: str
+    amount: Decimal
+    currency: str
+    by: str
+    at: int
+    note: str = ""
+    date: str = ""
+    voided: bool = False
+    void_by: str = ""
+    void_why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A recorded outcome with everything it stood on in `pinned`; never edited, only superseded."""
+
+    id: str
+    outcome: str
+    rule: str
+    reason: str
+    override: bool
+    by: str
+    at: int
+    supersedes: str
+    pinned: Mapping[str, Any]
