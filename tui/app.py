@@ -19,7 +19,7 @@ from tui.gauge_model import host_chip_model
 from tui.host_actions import HostActions
 from tui.messages import JobMoved, LinkMoved, StoreChanged
 from tui.palette import system_commands
-from tui.roadmap.budget import summarize
+from tui.roadmap.budget import BudgetSummary, summarize
 from tui.roadmap.gate import evaluate
 from tui.roadmap.progress import overall
 from tui.roadmap.workspace import Workspace
@@ -67,6 +67,7 @@ class GonogoApp(HostActions, App[None]):
         self.first_mode = mode
         self.saved = ""
         self._drawn_version = -1
+        self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
         self._drawn_second = 0
         for theme in THEMES:
             self.register_theme(theme)
@@ -107,11 +108,7 @@ class GonogoApp(HostActions, App[None]):
     def header_model(self, place: str) -> HeaderModel:
         """Figures of the header, the same on every screen."""
         ws, now, now_ms = self.ws, self.fleet.store.clock(), int(time.time() * 1000)
-        done, total = overall(ws.document, ws.state)
-        money = summarize(ws.settings, ws.document, ws.state)
-        report = evaluate(ws)
-        data = any(c.verdict in ("GO", "NO-GO") for c in report.criteria)
-        gate = report.decision.outcome if report.decision else "open" if data else "not reached"
+        (done, total), money, gate = self._standing()
         return HeaderModel(
             title=ws.settings.title,
             place=place,
@@ -126,6 +123,18 @@ class GonogoApp(HostActions, App[None]):
             records=len(ws.state.records),
             mode="READ-ONLY" if ws.read_only else "rw",
         )
+
+    def _standing(self) -> tuple[tuple[int, int], BudgetSummary, str]:
+        """Progress, money and gate; counted anew when a record came, else every five seconds."""
+        ws = self.ws
+        key = (len(ws.state.records), int(self.fleet.store.clock() / 5))
+        if self._counted is None or self._counted[0] != key:
+            report = evaluate(ws)
+            data = any(c.verdict in ("GO", "NO-GO") for c in report.criteria)
+            gate = report.decision.outcome if report.decision else "open" if data else "not reached"
+            money = summarize(ws.settings, ws.document, ws.state)
+            self._counted = (key, (overall(ws.document, ws.state), money, gate))
+        return self._counted[1]
 
     def _frame(self) -> None:
         room, store = self.room, self.fleet.store

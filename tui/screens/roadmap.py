@@ -160,7 +160,8 @@ class RoadmapScreen(Room):
 
     @on(RowList.Moved, "#sections")
     def _section_moved(self, event: RowList.Moved) -> None:
-        if event.key and event.key != self.section_id:
+        # A message may be older than the cursor: following it would chase the next one for ever.
+        if event.key == event.row_list.key and event.key not in ("", self.section_id):
             self.section_id = event.key
             self.update_state()
             self.update_header()
