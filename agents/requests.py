@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.errors import LinkDown
+from agents.errors import LinkDown, RemoteError
 from agents.jobs import JobSpec, JobStatus, parse_status
 from agents.jobsync import JobSync
 from agents.session import Session
@@ -66,22 +66,32 @@ class HostRequests:
                 if time.monotonic() >= deadline or self._runner is None:
                     raise
                 await self.wait_live(max(0.0, deadline - time.monotonic()))
-        status = parse_status(answer)
+        status = self._status(answer)
         self._jobs.note(status)
         return status
 
     async def stop_job(self, job_id: str, grace: float = 30) -> JobStatus:
         """SIGTERM to the job's group, SIGKILL after `grace` s; returns how it ended."""
-        status = parse_status(await self.call("stop_job", job_id=job_id, grace=grace))
+        status = self._status(await self.call("stop_job", job_id=job_id, grace=grace))
         self._jobs.note(status)
-        return await asyncio.wait_for(self._jobs.until_terminal(job_id), grace + STOP_MARGIN)
+        limit = grace + STOP_MARGIN
+        try:
+            return await asyncio.wait_for(self._jobs.until_terminal(job_id), limit)
+        except TimeoutError:
+            raise TimeoutError(f"{job_id} did not end within {limit:g} s") from None
 
     async def jobs(self) -> list[JobStatus]:
         """All jobs, oldest first: as the host says now, or as last known while it is away."""
         if self._session is None:
             return sorted(self._jobs.known.values(), key=lambda job: job.job_id[-20:])
         answer = await self.call("jobs")
-        return [parse_status(entry) for entry in answer.get("jobs", [])]
+        return [self._status(entry) for entry in answer.get("jobs", [])]
+
+    def _status(self, answer: dict[str, Any]) -> JobStatus:
+        try:
+            return parse_status(answer)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise RemoteError("malformed", f"{self.name} sent no valid job: {error}") from error
 
     async def probe(self, name: str, *, timeout: float = 10, **params: Any) -> dict[str, Any]:
         """Run one of the agent's fixed probes. Raises LinkDown, RemoteError, TimeoutError."""

@@ -58,6 +58,8 @@ class Session:
             ) from None
         except (FrameError, LinkDown) as error:
             raise LinkLost(f"the agent on {self.host} sent no valid greeting: {error}") from error
+        except (asyncssh.Error, OSError) as error:
+            raise self._broke(error) from error
         hello = frames.pop(0)[0]
         versions = hello.get("protocol")
         if hello.get("m") != "hello" or not isinstance(versions, list) or PROTOCOL not in versions:
@@ -100,8 +102,11 @@ class Session:
         except FrameError as error:
             raise LinkLost(f"damaged data came from {self.host}: {error}") from error
         except (asyncssh.Error, OSError) as error:
-            reason = getattr(error, "reason", "") or str(error) or type(error).__name__
-            raise LinkLost(f"the connection to {self.host} broke: {reason}") from error
+            raise self._broke(error) from error
+
+    def _broke(self, error: Exception) -> LinkLost:
+        reason = getattr(error, "reason", "") or str(error) or type(error).__name__
+        return LinkLost(f"the connection to {self.host} broke: {reason}")
 
     async def _drain_stderr(self) -> None:
         # Unread stderr would fill the window it shares with stdout and stop both.
