@@ -182,8 +182,8 @@ async def test_local_host_speaks_the_same_protocol(tmp_path, make_link, wait_unt
     job = await link.start_job(JobSpec("here", ("sh", "-c", "echo hi")))
     await wait_until(lambda: "succeeded" in watched.job_states(job.job_id))
     folder = tmp_path / "runs" / "laptop" / job.job_id
-    await wait_until(lambda: (folder / "log.txt").exists())
-    assert (folder / "log.txt").read_text() == "hi\n"
+    log = folder / "log.txt"
+    await wait_until(lambda: log.exists() and log.read_text() == "hi\n")
     assert json.loads((folder / "exit.json").read_text())["code"] == 0
 
 
