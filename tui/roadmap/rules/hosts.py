@@ -154,7 +154,9 @@ async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
             if count is None:
                 problems.append(f"{name} has no readable header")
             else:
-                found.append(f"{name} {answer.get('size')} bytes, {count}+ tensors, sha256 equal")
+                found.append(
+                    f"{name} {answer.get('size')} bytes, sha256 equal, {count} tensors in its head"
+                )
     text = "; ".join(found) or f"{len(files)} files"
     result = judge(not problems, expected, text, "; ".join(problems), saved=saved, answers=answers)
     return replace(_of(run, result), by=f"probe:{run.host}")
