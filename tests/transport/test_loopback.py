@@ -63,7 +63,7 @@ async def test_a_job_survives_kill_9_of_the_server(loopback, tmp_path, watch, wa
     await link.wait_live(5)
     assert time.monotonic() - began <= 2.0
     await wait_until(lambda: watched.job_states(job.job_id)[-1] == "succeeded", 15)
-    await wait_until(lambda: copy.read_bytes() == source.read_bytes())
+    await wait_until(lambda: copy.exists() and copy.read_bytes() == source.read_bytes())
     assert [json.loads(line)["step"] for line in copy.read_text().splitlines()] == list(
         range(1, 41)
     )
@@ -206,7 +206,7 @@ async def test_openssh_job_mirror_tunnel_and_transfer(openssh, tmp_path, watch, 
     await wait_until(lambda: watched.job_states(job.job_id)[-1] == "succeeded", 15)
     copy = tmp_path / "runs/real" / job.job_id / "run.jsonl"
     source = home / ".gonogo/jobs" / job.job_id / "run.jsonl"
-    await wait_until(lambda: copy.read_bytes() == source.read_bytes())
+    await wait_until(lambda: copy.exists() and copy.read_bytes() == source.read_bytes())
     await link.close()
 
 
@@ -225,7 +225,7 @@ async def test_openssh_session_killed_the_job_goes_on(openssh, tmp_path, watch, 
     await link.wait_live(5)
     await wait_until(lambda: watched.job_states(job.job_id)[-1] == "succeeded", 15)
     copy = tmp_path / "runs/real" / job.job_id / "run.jsonl"
-    await wait_until(lambda: len(copy.read_text().splitlines()) == 40)
+    await wait_until(lambda: copy.exists() and len(copy.read_text().splitlines()) == 40)
     await link.close()
 
 
