@@ -11,10 +11,11 @@ from textual import work
 
 from tui.help import help_content
 from tui.roadmap.budget import summarize
+from tui.roadmap.computed import effective_fields
 from tui.roadmap.document import Box, Field
-from tui.roadmap.gate import evaluate
+from tui.roadmap.gate import evaluate, needs_override
 from tui.roadmap.progress import box_status
-from tui.roadmap.state import Record
+from tui.roadmap.state import FieldValue, Record
 from tui.roadmap.workspace import Workspace, WorkspaceError
 from tui.screens.dialogs import (
     ChoiceScreen,
@@ -61,6 +62,8 @@ class Actions(Base):
     fleet: Fleet
     saved: str
     writing: bool = False
+    _fields: dict[str, FieldValue]
+    _fields_at: int = -1
 
     def state_changed(self) -> None:
         """Redraw; the app's own."""
@@ -128,9 +131,11 @@ class Actions(Base):
 
     def field_value(self, field: Field) -> tuple[str, str]:
         """Value and source of a blank, empty strings when it is not filled."""
-        value = self.ws.state.fields.get(field.fact or field.id) or self.ws.state.fields.get(
-            field.id
-        )
+        count = len(self.ws.state.records)
+        if self._fields_at != count:
+            self._fields = effective_fields(self.ws.document, self.ws.state, self.ws.settings)
+            self._fields_at = count
+        value = self._fields.get(field.id)
         return ("", "") if value is None else (str(value.value), value.source)
 
     @work(group="dialog", exit_on_error=False)
@@ -204,7 +209,7 @@ class Actions(Base):
         )
         if outcome is None:
             return
-        against = outcome == "GO" and report.rule != "GO"
+        against = needs_override(report.rule, outcome)
         values = {"reason": "", "override": ""}
         while True:
             least = 20 if against else 3

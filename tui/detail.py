@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from textual.content import Content
 
+from tui.roadmap.computed import effective_fields
 from tui.roadmap.document import Box, Field
 from tui.roadmap.progress import box_status
 from tui.roadmap.workspace import Workspace
@@ -103,7 +104,7 @@ def field_detail(ws: Workspace, field: Field) -> Content:
         (field.label, STRONG),
         "\n\n",
     ]
-    value = ws.state.fields.get(field.fact or field.id) or ws.state.fields.get(field.id)
+    value = effective_fields(ws.document, ws.state, ws.settings).get(field.id)
     parts += [("Type    ", DIM), f"{field.type}\n", ("Value   ", DIM)]
     if value is None:
         parts.append(("empty   e fills it in\n", DIM))

@@ -71,7 +71,7 @@ class RoadmapScreen(Room):
     def on_mount(self) -> None:
         """Open on the first stage that is not finished."""
         doc, state = self.gonogo.ws.document, self.gonogo.ws.state
-        sections = [section for section in doc.sections if section.groups]
+        sections = [section for section in doc.all_sections if section.groups]
         open_sections = [s for s in sections if section_progress(doc, state, s.id)[1]]
         unfinished = [
             s
@@ -90,7 +90,7 @@ class RoadmapScreen(Room):
     def section(self) -> Section | None:
         """The stage now shown."""
         doc = self.gonogo.ws.document
-        return next((s for s in doc.sections if s.id == self.section_id), None)
+        return next((s for s in doc.all_sections if s.id == self.section_id), None)
 
     def place(self) -> str:
         """Below 100 columns the stage is named in the header."""
@@ -104,7 +104,11 @@ class RoadmapScreen(Room):
         ws = self.gonogo.ws
         nav = self.query_one("#sections", RowList)
         nav.set_rows(
-            [rows.section_row(s, ws.document, ws.state) for s in ws.document.sections if s.groups]
+            [
+                rows.section_row(s, ws.document, ws.state)
+                for s in ws.document.all_sections
+                if s.groups
+            ]
         )
         nav.select(self.section_id)
         section = self.section
@@ -235,7 +239,7 @@ class RoadmapScreen(Room):
 
     def action_section(self, direction: int) -> None:
         """Previous or next stage."""
-        ids = [s.id for s in self.gonogo.ws.document.sections if s.groups]
+        ids = [s.id for s in self.gonogo.ws.document.all_sections if s.groups]
         if self.section_id in ids:
             self.section_id = ids[(ids.index(self.section_id) + direction) % len(ids)]
             self.update_state()
