@@ -27,11 +27,12 @@ NOISE_LIMIT = 64 * 1024
 EXIT_DAMAGED, EXIT_NONE, EXIT_OLD = 96, 97, 98
 INTERPRETERS = ("python3", "python", *(f"python3.{minor}" for minor in range(14, 7, -1)))
 
+# Gives up after a minute without the payload, should the link die before the agent can watch it.
 # No quotes but single ones, no $, no backslash, no newline: it passes any login shell.
 STUB = (
-    "import sys,zlib,json;"
+    "import sys,zlib,json,_signal;_signal.alarm(60);"
     "from _frozen_importlib_external import PathFinder as f;"
-    "i=sys.stdin.buffer;n,h=i.readline().split();p=i.read(int(n));"
+    "i=sys.stdin.buffer;n,h=i.readline().split();p=i.read(int(n));_signal.alarm(0);"
     "s=__import__(next(x for x in ('_sha2','_sha256','hashlib')"
     " if x in sys.builtin_module_names or f.find_spec(x))).sha256;"
     "s(p).hexdigest()==h.decode() or sys.exit(96);"

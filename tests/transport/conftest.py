@@ -99,6 +99,9 @@ class Sshd:
                 start_new_session=True,
             )
             self.children.append(child)
+        except (asyncssh.Error, OSError):
+            return
+        try:
             process.stdout.write(self.noise)
             for start in range(0, len(self.stderr_noise), 65536):
                 process.stderr.write(self.stderr_noise[start : start + 65536])
@@ -106,7 +109,9 @@ class Sshd:
             await join_streams(process, child, self.wrap or (lambda data: data))
             process.exit(await child.wait())
         except (asyncssh.Error, OSError):
-            pass
+            # The client went before the command began: under sshd its stdin ends then.
+            if child.stdin is not None:
+                child.stdin.close()
 
     def cut(self) -> None:
         """Every connection ends at once, without a goodbye."""

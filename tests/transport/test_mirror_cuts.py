@@ -32,7 +32,7 @@ class Writer:
     async def run(self) -> None:
         with self.path.open("ab", buffering=0) as file:
             while not self.stopped:
-                for _ in range(self._random.randrange(1, max(2, 24_000 // CUTS))):
+                for _ in range(self._random.randrange(1, 400)):
                     line = {
                         "v": 1,
                         "kind": "point",
@@ -51,8 +51,13 @@ def make_job(home: Path, job_id: str = JOB) -> Path:
     return folder
 
 
-def steps_of(path: Path) -> list[int]:
-    return [json.loads(line)["step"] for line in path.read_bytes().splitlines()]
+def count_points(path: Path) -> int:
+    """Lines of the copy, each the one that is due: nothing lost, doubled or out of order."""
+    due = 0
+    with path.open("rb") as file:
+        for due, line in enumerate(file, 1):
+            assert json.loads(line)["step"] == due - 1
+    return due
 
 
 async def cut_at_random(sshd, proxy, make_link, wait_until, cuts: int) -> tuple[Path, Path, int]:
@@ -95,11 +100,10 @@ async def test_random_cuts_lose_and_double_nothing(sshd, proxy, make_link, wait_
     source, copy, hit = await cut_at_random(sshd, proxy, make_link, wait_until, CUTS)
     assert hit >= CUTS * 3 // 4, "most cuts must fall where bytes flow"
     assert copy.read_bytes() == source.read_bytes()
-    steps = steps_of(copy)
-    assert steps == list(range(len(steps)))
-    assert len(steps) > 10_000
+    points = count_points(copy)
+    assert points > 10_000
     assert not list(copy.parent.glob("*.old-*")), "the same file must never count as another one"
-    print(f"\n{hit} cuts, {len(steps)} points, 0 lost, 0 doubled, {copy.stat().st_size} bytes")
+    print(f"\n{hit} cuts, {points} points, 0 lost, 0 doubled, {copy.stat().st_size} bytes")
 
 
 @pytest.mark.slow
