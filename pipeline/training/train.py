@@ -10,6 +10,7 @@ Exit codes: 0 done, 1 failed, 2 bad settings or dataset, 3 out of memory, 4 stop
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -35,6 +36,9 @@ from pipeline.training.quiet import quiet
 
 OK, FAILED, BAD_INPUT, OUT_OF_MEMORY, INTERRUPTED = range(5)
 PACKAGES = ("torch", "transformers", "peft", "bitsandbytes", "accelerate")
+STOP_PATIENCE = 10.0
+"""Seconds that a stopped run waits for MLflow at the most."""
+
 OOM_HINT = "out of memory: leave the longest samples out of every arm or take a smaller model"
 
 
@@ -93,8 +97,10 @@ def _run(options: Options, stop: StopRequest) -> int:
     with contextlib.suppress(OSError):
         journal.close()
     if tracker is not None and options.wait_for_tracking > 0:
+        # Who asked for a stop is waiting with a kill; the next attempt's follower delivers the rest.
+        patience = min(options.wait_for_tracking, STOP_PATIENCE if stop else math.inf)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            tracker.wait(options.wait_for_tracking)
+            tracker.wait(patience)
     return code
 
 
