@@ -107,14 +107,14 @@ def short_title(section: Section) -> str:
 
 
 def section_row(section: Section, doc: Document, state: State) -> Row:
-    """One stage or phase in the navigation."""
+    """One stage or phase in the navigation; a section of blanks alone has no bracket."""
     done, total = section_progress(doc, state, section.id)
     tick = "done" if total and done == total else "partial" if done else "open"
+    bracket, style = TICKS[tick] if total else ("   ", DIM)
 
     def draw(width: int) -> Content:
-        bracket, style = TICKS[tick]
         left = Content.assemble(
-            " ", (bracket, style), " ", (f"{section.id:<3}", DIM), short_title(section)
+            " ", (bracket, style), " ", (f"{section.id[:3]:<3}", DIM), short_title(section)
         )
         return _line(left, Content.styled(f"{done}/{total}" if total else "", DIM), width)
 

@@ -33,7 +33,7 @@ class Window:
 
 
 def column_bounds(
-    x: FloatArray, y: FloatArray, window: Window, columns: int
+    x: FloatArray, y: FloatArray, window: Window, columns: int, *, finite: bool = False
 ) -> tuple[FloatArray, FloatArray]:
     """Minimum and maximum of y in each of `columns` equal bins of x.
 
@@ -42,6 +42,7 @@ def column_bounds(
         y: values, shape (n,); only finite ones count (and only positive ones on a log axis).
         window: the visible part; its y range does not matter here.
         columns: number of bins over [x0, x1]; a point at x1 falls into the last.
+        finite: True where y is known to hold no NaN and no infinity, which saves looking.
 
     Returns:
         Two arrays of shape (columns,), NaN where a bin holds no value.
@@ -56,9 +57,10 @@ def column_bounds(
     if window.log_y:
         with np.errstate(divide="ignore", invalid="ignore"):
             ys = np.log10(np.where(ys > 0, ys, np.nan))
-    good = np.isfinite(ys)
-    if not good.all():
-        xs, ys = xs[good], ys[good]
+    if window.log_y or not finite:
+        good = np.isfinite(ys)
+        if not good.all():
+            xs, ys = xs[good], ys[good]
     if not len(xs):
         return low, high
     span = window.x1 - window.x0
@@ -111,12 +113,25 @@ def raster(x: FloatArray, y: FloatArray, window: Window, width: int, height: int
     Returns:
         Array of shape (4 * height, 2 * width), True where a dot is set; row 0 is the top.
     """
-    rows, columns = 4 * height, 2 * width
-    dots = np.zeros((rows, columns), dtype=np.bool_)
     if not len(x) or window.x1 <= window.x0 or window.y1 <= window.y0:
-        return dots
-    dense = len(x) > 4 * columns
-    low, high = (column_bounds if dense else _interpolate)(x, y, window, columns)
+        return np.zeros((4 * height, 2 * width), dtype=np.bool_)
+    low, high = curve_bounds(x, y, window, 2 * width)
+    return raster_bounds(low, high, window, height)
+
+
+def curve_bounds(
+    x: FloatArray, y: FloatArray, window: Window, columns: int, *, finite: bool = False
+) -> tuple[FloatArray, FloatArray]:
+    """As `column_bounds`, but a sparse curve is joined by straight lines between its points."""
+    if len(x) > 4 * columns:
+        return column_bounds(x, y, window, columns, finite=finite)
+    return _interpolate(x, y, window, columns)
+
+
+def raster_bounds(low: FloatArray, high: FloatArray, window: Window, height: int) -> BoolArray:
+    """Dots of a curve given by its column bounds, each of shape (columns,); see `raster`."""
+    rows, columns = 4 * height, len(low)
+    dots = np.zeros((rows, columns), dtype=np.bool_)
     filled = ~np.isnan(low)
     if not filled.any():
         return dots

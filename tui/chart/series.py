@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -75,6 +76,8 @@ class Series:
         self._smooth = Column()
         self._ema = Ema(weight)
         self.rewinds = 0
+        self.bad = 0
+        """Points that are NaN or infinite."""
 
     def __len__(self) -> int:
         return len(self._x)
@@ -114,6 +117,7 @@ class Series:
         self._t.append(t)
         self._y.append(y)
         self._smooth.append(self._ema.push(y))
+        self.bad += not math.isfinite(y)
 
     def extend(self, points: Iterable[tuple[float, float]]) -> None:
         """Add `(x, y)` pairs in order."""
@@ -139,3 +143,4 @@ class Series:
             self._t.append(float(pt))
             self._y.append(float(py))
             self._smooth.append(self._ema.push(float(py)))
+        self.bad = int((~np.isfinite(y)).sum())

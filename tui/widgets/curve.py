@@ -15,13 +15,17 @@ from textual.widget import Widget
 
 from tui import vocabulary
 from tui.chart.axes import duration, label, limits, ticks
-from tui.chart.raster import BLANK, BoolArray, Window, raster, to_codes
+from tui.chart.raster import BLANK, BoolArray, Window, curve_bounds, raster_bounds, to_codes
 from tui.chart.series import FloatArray, Series
 
 LEFT = 8
 """Cells of the y axis: seven for a label, one for the rule."""
 
 ASCII_LEVELS = np.array([ord(c) for c in " .:*#"], dtype=np.uint16)
+
+
+Layer = tuple[FloatArray, FloatArray, int]
+"""Lower and upper bound of each dot column, and the colour number (plus four for raw values)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,18 +118,30 @@ class Curve(Widget, can_focus=True):
 
     def window(self) -> Window | None:
         """What is visible now, or None when there is nothing to see."""
+        width = max(1, self.size.width - LEFT)
+        measured = self._measure(width)
+        return None if measured is None else measured[0]
+
+    def _measure(self, width: int) -> tuple[Window, list[Layer]] | None:
+        """The visible window and, bottom to top, every layer's column bounds: one pass over the points."""
         extent = self.extent()
         if extent is None:
             return None
         x0, x1 = self.zoom or extent
-        values = []
-        for line in self.lines:
-            x = self._positions(line.series)
-            inside = slice(int(np.searchsorted(x, x0)), int(np.searchsorted(x, x1, side="right")))
-            values.append(line.series.y[inside])
-            values.append(line.series.smooth[inside])
-        y = limits(values, log=self.log_y)
-        return None if y is None else Window(x0, x1, y[0], y[1], self.log_y)
+        plane = Window(x0, x1, 0.0, 1.0, self.log_y)
+        wanted = [(line.series, line.series.y, line.color) for line in self.lines]
+        if self.weight:
+            wanted = [(series, values, color + 4) for series, values, color in wanted]
+            wanted += [(line.series, line.series.smooth, line.color) for line in self.lines]
+        layers = []
+        for series, values, color in wanted:
+            x = self._positions(series)
+            finite = series.bad == 0
+            layers.append((*curve_bounds(x, values, plane, 2 * width, finite=finite), color))
+        y = limits([bounds for low, high, _ in layers for bounds in (low, high)])
+        if y is None:
+            return None
+        return Window(x0, x1, y[0], y[1], self.log_y), layers
 
     # --- drawing ------------------------------------------------------------------------------
 
@@ -150,11 +166,12 @@ class Curve(Widget, can_focus=True):
 
     def _draw(self) -> list[Strip]:
         width, height = self.size.width - LEFT, self.size.height - 3
-        window = self.window()
-        if window is None or width < 8 or height < 2:
+        measured = self._measure(width) if width >= 8 and height >= 2 else None
+        if measured is None:
             note = Segment(f" {self.title}: {self.empty_text}", self._style("curve--note"))
             return [Strip([note])]
-        codes, owner = self._cells(window, width, height)
+        window, layers = measured
+        codes, owner = self._cells(window, layers, width, height)
         rows = [self._legend()]
         labels = self._y_labels(window, height)
         axis = self._style("curve--axis")
@@ -167,17 +184,13 @@ class Curve(Widget, can_focus=True):
         rows += self._x_axis(window, width)
         return rows
 
-    def _cells(self, window: Window, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+    def _cells(
+        self, window: Window, layers: list[Layer], width: int, height: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         dots: BoolArray = np.zeros((4 * height, 2 * width), dtype=np.bool_)
         owner = np.full((height, width), -1, dtype=np.int8)
-        layers: list[tuple[Series, FloatArray, int]] = []
-        if self.weight:
-            layers += [(line.series, line.series.y, line.color + 4) for line in self.lines]
-            layers += [(line.series, line.series.smooth, line.color) for line in self.lines]
-        else:
-            layers += [(line.series, line.series.y, line.color) for line in self.lines]
-        for series, values, color in layers:
-            drawn = raster(self._positions(series), values, window, width, height)
+        for low, high, color in layers:
+            drawn = raster_bounds(low, high, window, height)
             touched = drawn.reshape(height, 4, width, 2).any(axis=(1, 3))
             owner[touched] = color
             dots |= drawn
@@ -220,9 +233,9 @@ class Curve(Widget, can_focus=True):
             style = self._style(f"curve--line-{line.color}")
             last = label(float(line.series.smooth[-1]))
             segments.append(Segment(f"  {vocabulary.marks.rule * 2} {line.name} {last}", style))
-            bad = int((~np.isfinite(line.series.y)).sum())
-            if bad:
-                segments.append(Segment(f" {bad} NaN", self._style("curve--line-3")))
+            if line.series.bad:
+                mark = Segment(f" {line.series.bad} NaN", self._style("curve--line-3"))
+                segments.append(mark)
         segments.append(Segment(f"   {mode}", self._style("curve--note")))
         if self.zoom:
             segments.append(Segment("  zoomed (f follows)", self._style("curve--note")))
