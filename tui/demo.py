@@ -20,6 +20,7 @@ from tui.fleet import Fleet
 from tui.roadmap.state import Record
 from tui.roadmap.workspace import Workspace, WorkspaceError
 from tui.story import SERVER, TOWER, Outcome, Story, StoryError
+from tui.vocabulary import clip
 
 if TYPE_CHECKING:
     from tui.app import GonogoApp
@@ -190,10 +191,10 @@ def on_screen(workspace: Workspace, steps: int) -> None:
 
     async def story(app: GonogoApp) -> None:
         def report(kind: str, text: str) -> None:
-            if kind in ("step", "box"):
-                app.saved = text if kind == "step" else app.saved
-            if kind != "box":
-                app.notify(text, title="demo", timeout=6, markup=False)
+            if kind == "step":
+                app.saved = clip(text, 44)
+            elif kind == "ok":
+                app.notify(text, title="demo", timeout=5, markup=False)
 
         try:
             await Story(app.fleet, app.commit, report, steps).run()

@@ -248,18 +248,12 @@ async def test_a_killed_app_loses_nothing(demo_root: Path) -> None:
             job = next(j for j in await app.fleet.links[TOWER].jobs() if j.name == "demo-control")
             run = run_named(app, "demo-control")
             assert run is not None
-            assert (
-                run.path.read_bytes()
-                == (
-                    demo_root
-                    / "hosts"
-                    / TOWER
-                    / "home"
-                    / ".gonogo"
-                    / "jobs"
-                    / job.job_id
-                    / "run.jsonl"
-                ).read_bytes()
+            folder = demo_root / "hosts" / TOWER / "home" / ".gonogo" / "jobs" / job.job_id
+            await until(
+                pilot,
+                lambda: run.end and run.path.read_bytes() == (folder / "run.jsonl").read_bytes(),
+                60,
+                "the same bytes on both sides",
             )
     finally:
         await stop_jobs(Workspace.open(demo_root))
