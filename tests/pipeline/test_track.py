@@ -278,7 +278,8 @@ def test_a_resumed_run_goes_into_the_same_mlflow_run(
     assert run.info.status == "KILLED"
     assert run.data.params["seed"] == "3"
 
-    # The second attempt's follower is up before the attempt has written its start.
+    # The second attempt's follower is up before the attempt has written its start: it waits.
+    assert follow(tmp_path, server.uri, lifetime=0.5, attempt=2) == 1
     log = (tmp_path / "log").open("w")
     follower = reap(
         subprocess.Popen(
