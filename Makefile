@@ -11,7 +11,7 @@ run: setup
 	$(BIN)/gonogo demo $(DEMO_ARGS)
 
 test: setup lint
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --ignore=tests/bench $(PYTEST_ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
