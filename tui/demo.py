@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import os
+import signal
 import socket
 import sys
 import time
@@ -89,6 +91,22 @@ def stop_hosts(root: Path) -> list[str]:
         if host is not None and host.running:
             stop_loopback(root / "hosts", name)
             ended.append(name)
+    return ended
+
+
+def stop_followers(root: Path) -> int:
+    """End the demo's MLflow followers, which outlive their trainings on purpose; returns how many."""
+    ended = 0
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = process.read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        ours = any(word.startswith(f"{root}/hosts/") for word in words)
+        if "pipeline.training.track" in words and ours:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(int(process.parent.name), signal.SIGTERM)
+                ended += 1
     return ended
 
 
@@ -249,6 +267,9 @@ def demo_command(
         if (root / "gonogo.toml").exists():
             for job in asyncio.run(stop_jobs(Workspace.open(root))):
                 click.echo(f"stopped {job}")
+        followers = stop_followers(root)
+        if followers:
+            click.echo(f"ended {followers} MLflow followers")
         for name in stop_hosts(root):
             click.echo(f"ended {name}'s SSH server")
         return

@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from agents.loopback import stop_loopback
+from tui.demo import stop_followers
 from tui.roadmap.workspace import Workspace
 
 
@@ -35,6 +36,7 @@ def demo_root(tmp_path: Path) -> Iterator[Path]:
     """A folder for a demo whose SSH servers end with the test."""
     root = tmp_path / "demo"
     yield root
+    stop_followers(root)
     for name in ("tower", "server"):
         stop_loopback(root / "hosts", name)
 
