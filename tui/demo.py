@@ -264,6 +264,10 @@ def demo_command(
     if stop:
         if not (root / "hosts").is_dir():
             raise click.ClickException(f"there is no demo in {root}")
+        found = [loopback_status(root / "hosts", name) for name in (TOWER, SERVER)]
+        if not any(host and host.running for host in found) and not stop_followers(root):
+            click.echo(f"nothing runs for {root}")
+            return
         if (root / "gonogo.toml").exists():
             for job in asyncio.run(stop_jobs(Workspace.open(root))):
                 click.echo(f"stopped {job}")

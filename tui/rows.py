@@ -56,8 +56,10 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
     word, style = ("", DIM)
     if status.verdict is not None:
         word, style = VERDICTS.get(status.verdict.verdict, (status.verdict.verdict, DIM))
-        if status.verdict.verdict == "SKIP" and status.verdict.reason.startswith("needs "):
-            word, style = status.verdict.reason.split(":", 1)[0].replace("needs a ", "needs "), WARN
+        if status.verdict.verdict == "SKIP":
+            for reason, short in (("needs a GPU", "needs GPU"), ("needs Docker", "no Docker")):
+                if status.verdict.reason.startswith(reason):
+                    word, style = short, WARN
     if label is not None:
         word, style = label, DIM
     at = status.verdict.at if status.verdict is not None else status.at

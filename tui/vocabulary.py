@@ -12,10 +12,10 @@ from dataclasses import dataclass
 PASS = "$success"  # noqa: S105
 FAIL = "bold $error"
 WARN = "$warning"
-DIM = "$text-muted"
+DIM = "$foreground 60%"
 STRONG = "bold"
 HEAD = "bold $primary"
-STALE = "italic $text-muted"
+STALE = "italic $foreground 60%"
 
 TICKS: dict[str, tuple[str, str]] = {
     "open": ("[ ]", ""),

@@ -27,7 +27,8 @@ class KeyBar(Widget):
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    KeyBar { dock: bottom; height: 2; padding: 0 1; background: $panel; color: $text-muted; }
+    KeyBar { dock: bottom; height: 2; padding: 0 1; background: $panel; color: $foreground 70%;
+        link-style: none; link-color: $foreground 70%; link-style-hover: underline; }
     """
 
     def __init__(self, keys: tuple[Key, ...] = ()) -> None:
