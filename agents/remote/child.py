@@ -25,8 +25,9 @@ def find_program(name: str) -> str:
 
 def restore_signals() -> None:
     """Undo what Python changed at start: a program expects SIGPIPE to end it."""
-    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGALRM"):
+    for name in ("SIGPIPE", "SIGXFSZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD"):
         signal.signal(getattr(signal, name), signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def close_all(keep: Sequence[int]) -> None:

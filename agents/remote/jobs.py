@@ -82,8 +82,9 @@ class JobTable:
             raise OpError("not-found", "there is no job %s on this host" % job_id)
         job = _parse(read_document(os.path.join(folder, "job.json"))) or {}
         ended = _parse(read_document(os.path.join(folder, "exit.json")))
-        if ended is None and not self._is_running(job):
-            # The supervisor may have written it between the two looks.
+        running = ended is None and self._is_running(job)
+        if ended is None and not running:
+            # The supervisor writes it before it goes: only now its absence says something.
             ended = _parse(read_document(os.path.join(folder, "exit.json")))
         status = {
             "job_id": job_id,
@@ -101,7 +102,7 @@ class JobTable:
         if ended is not None:
             self._ended(status, ended)
         else:
-            self._open(status, job, folder)
+            self._open(status, job, folder, running)
         return status
 
     def _ended(self, status: dict[str, Any], ended: dict[str, Any]) -> None:
@@ -135,10 +136,12 @@ class JobTable:
             or is_alive(supervisor.get("pid"), supervisor.get("starttime"))
         )
 
-    def _open(self, status: dict[str, Any], job: dict[str, Any], folder: str) -> None:
+    def _open(
+        self, status: dict[str, Any], job: dict[str, Any], folder: str, running: bool
+    ) -> None:
         if job.get("boot_id") not in (None, self._boot_id):
             status.update(state="lost", detail="the host rebooted while it ran")
-        elif self._is_running(job):
+        elif running:
             status["state"] = "running"
             if os.path.exists(os.path.join(folder, "stop.json")):
                 status["detail"] = "stopping"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 DEFAULT_GRACE = 30.0
+AWAITED = (signal.SIGTERM, signal.SIGCHLD)
 
 
 def write_atomic(folder: str, name: str, data: bytes) -> None:
@@ -92,8 +93,9 @@ class _Supervisor:
     def run(self) -> None:
         for name in ("SIGHUP", "SIGINT", "SIGPIPE"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda *_: self._stop())
-        signal.signal(signal.SIGALRM, lambda *_: self._kill())
+        # Blocked and waited for: a handler could come just before the wait and not end it.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, AWAITED)
         log = os.open(
             os.path.join(self.folder, "log.txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
@@ -156,14 +158,6 @@ class _Supervisor:
         except (OSError, ValueError, KeyError, TypeError):
             return DEFAULT_GRACE
 
-    def _stop(self) -> None:
-        self.stopped = True
-        self._signal(signal.SIGTERM)
-        signal.setitimer(signal.ITIMER_REAL, max(0.01, self._grace()))
-
-    def _kill(self) -> None:
-        self._signal(signal.SIGKILL)
-
     def _signal(self, number: int) -> None:
         if self.worker > 0:
             try:
@@ -171,8 +165,27 @@ class _Supervisor:
             except OSError:
                 pass
 
+    def _reap(self) -> int:
+        """Wait for the job's end and obey a stop meanwhile; returns the wait status."""
+        deadline: float | None = None
+        while True:
+            pid, status = os.waitpid(self.worker, os.WNOHANG)
+            if pid:
+                return status
+            if deadline is None:
+                got = signal.sigwaitinfo(AWAITED)
+            else:
+                got = signal.sigtimedwait(AWAITED, max(0.0, deadline - time.monotonic()))
+            if got is None:
+                self._signal(signal.SIGKILL)
+                deadline = time.monotonic() + 1.0
+            elif got.si_signo == signal.SIGTERM:
+                self.stopped = True
+                self._signal(signal.SIGTERM)
+                deadline = time.monotonic() + self._grace()
+
     def _wait(self, oom_before: int, error: str) -> None:
-        _, status = os.waitpid(self.worker, 0)
+        status = self._reap()
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         code = None if number else os.WEXITSTATUS(status)
         killed = number == signal.SIGKILL and not self.stopped

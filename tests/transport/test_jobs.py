@@ -257,3 +257,16 @@ def _session(session):
     from agents.remote.host import session_members
 
     return [pid for pid, _ in session_members({session}) if process_stat(pid)]
+
+
+async def test_many_jobs_that_end_or_are_stopped_at_once(make_link):
+    """Races between start, stop and end: never lost, never stuck until the grace is over."""
+    link = await make_link().live()
+    for _ in range(40):
+        job = await link.start_job(JobSpec("short", ("sleep", "100")))
+        began = time.monotonic()
+        assert (await link.stop_job(job.job_id, 20)).state is JobState.stopped
+        assert time.monotonic() - began < 10
+    jobs = [await link.start_job(JobSpec("short", ("true",))) for _ in range(40)]
+    ends = [await link._jobs.until_terminal(job.job_id) for job in jobs]
+    assert {end.state for end in ends} == {JobState.succeeded}
