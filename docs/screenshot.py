@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agents.loopback import stop_loopback
 from tui.app import GonogoApp
-from tui.demo import prepare, stop_followers, stop_jobs
+from tui.demo_hosts import prepare, stop_followers, stop_jobs
 from tui.roadmap.workspace import Workspace
 from tui.screens.roadmap import RoadmapScreen
 from tui.story import SERVER, TOWER, Story

@@ -128,7 +128,7 @@ def mlflow(run: Run, action: str) -> None:
             answer = await link.probe("http", url=url, timeout=5)
             if answer.get("status") == 200:
                 health = "ok"
-        except AgentError:
+        except (AgentError, TimeoutError):
             pass  # a server that is just starting refuses connections
         return {"host": host, "port": settings.mlflow.port, "health": health,
                 "job_id": running.job_id if running else ""}  # fmt: skip

@@ -96,7 +96,7 @@ class HostActions(Actions):
             return
         try:
             await self.fleet.stop_job(host, job_id)
-        except AgentError as problem:
+        except (AgentError, TimeoutError) as problem:
             self.notify(f"{host}: {problem}", severity="error", markup=False)
 
     @work(group="dialog", exit_on_error=False)
@@ -158,7 +158,7 @@ class HostActions(Actions):
             return
         try:
             status = await self.fleet.start_job(host, job)
-        except AgentError as problem:
+        except (AgentError, TimeoutError) as problem:
             self.notify(f"{host}: {problem}", severity="error", timeout=12, markup=False)
             return
         self.notify(f"{status.job_id} started on {host}.", markup=False)

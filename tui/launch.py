@@ -7,6 +7,9 @@ import uuid
 from agents import JobSpec
 from tui.settings import Settings
 
+OUT_OF_MEMORY = 3
+"""Exit code by which a training says that memory was short."""
+
 MLFLOW_JOB = "mlflow"
 """Name of the tracking server's job."""
 
@@ -57,7 +60,8 @@ def train_job(
     if uri:
         argv += ["--tracking-uri", uri]
     labels = {"kind": "train", "arm": arm, "stage": stage, "seed": str(seed)}
-    return JobSpec(name, tuple(argv), labels=labels, op_id=op_id or str(uuid.uuid4()))
+    op_id = op_id or str(uuid.uuid4())
+    return JobSpec(name, tuple(argv), labels=labels, op_id=op_id, oom_codes=(OUT_OF_MEMORY,))
 
 
 def generate_job(

@@ -107,7 +107,7 @@ class Story:
         while time.monotonic() < deadline:
             try:
                 answer = await link.probe("http", url=url)
-            except AgentError:
+            except (AgentError, TimeoutError):
                 answer = {}
             if answer.get("status") == 200:
                 self.report("ok", f"MLflow answers on the server, port {self.settings.mlflow.port}")

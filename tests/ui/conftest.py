@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from agents.loopback import stop_loopback
-from tui.demo import stop_followers
+from tui.demo_hosts import stop_followers
 from tui.roadmap.workspace import Workspace
 
 

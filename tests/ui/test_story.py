@@ -19,7 +19,8 @@ from agents.loopback import loopback_status, start_loopback
 from tests.ui.conftest import until
 from tui.app import GonogoApp
 from tui.cli_jobs import MLFLOW_JOB
-from tui.demo import missing_packages, prepare, stop_jobs
+from tui.demo import missing_packages
+from tui.demo_hosts import prepare, stop_jobs
 from tui.launch import mlflow_job
 from tui.live import RunView
 from tui.roadmap.workspace import Workspace
