@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.journal import RunReader
-
 from agents import Gauge, JobStatus, LinkChanged, LinkState
+from pipeline.journal import RunReader
 from tui.chart.series import Series
 
 HISTORY = 240

@@ -55,6 +55,7 @@ async def test_redraw(points: int) -> None:
     median = statistics.median(times)
     limit = LIMITS_MS[points]
     print(
-        f"\nredraw 2 x {points:,} points at 120x30: {median:.2f} ms, {median / limit:.2f} of the {limit:g} ms limit"
+        f"\nredraw 2 x {points:,} points at 120x30: {median:.2f} ms,"
+        f" {median / limit:.2f} of the {limit:g} ms limit"
     )
     assert curve._strips

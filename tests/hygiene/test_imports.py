@@ -10,8 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-WITH_SCREEN = {"tui.app", "tui.bridge", "tui.messages", "tui.actions", "tui.host_actions", "tui.palette", "tui.help",
-               "tui.detail", "tui.rows", "tui.theme", "tui.gauge_model"}  # fmt: skip
+WITH_SCREEN = {
+    "tui.app",
+    "tui.bridge",
+    "tui.messages",
+    "tui.actions",
+    "tui.host_actions",
+    "tui.palette",
+    "tui.help",
+    "tui.detail",
+    "tui.rows",
+    "tui.theme",
+    "tui.gauge_model",
+}
 WITH_TORCH = {"pipeline.training.train", "pipeline.training.load", "pipeline.training.loss",
               "pipeline.training.data", "pipeline.training.callbacks", "pipeline.training.tiny",
               "pipeline.evaluation.generate"}  # fmt: skip

@@ -30,7 +30,8 @@ def journal(path: Path, arm: str, steps: int, t: int = 1_000_000) -> None:
 def gauge(**fields: object) -> Gauge:
     base = {"m": "gauge", "t_ms": 1, "cpu": {"percent": 50, "count": 2, "load1": 0.5},
             "ram": {"used": 2**30, "total": 2**34}, "disk": {"path": "/", "used": 1, "total": 2, "free": 1},
-            "net": {}, "gpus": [], "gpu_rung": "none", "gpu_reason": "no NVIDIA GPU", "health": {}}  # fmt: skip
+            "net": {}, "gpus": [], "gpu_rung": "none", "gpu_reason": "no NVIDIA GPU",
+            "health": {}}  # fmt: skip
     return parse_gauge({**base, **fields})
 
 
