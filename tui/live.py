@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from agents import Gauge, JobStatus, LinkChanged, LinkState
-from pipeline.journal import RunReader
+from pipeline.journal import RunReader, number
 from tui.chart.series import Series
+from tui.tail import clean
 
 HISTORY = 240
 """Samples of gauge history kept per host (four minutes at 1 Hz)."""
@@ -26,7 +27,18 @@ FRESH_SECONDS = 10.0
 READ_LIMIT = 8 * 2**20
 """Bytes of one journal read at a time, so that a backfill never blocks a frame for long."""
 
+STEP_LIMIT = 10**12
+"""No run has so many steps; a journal that says so is damaged."""
+
+TIME_LIMIT = 10**12
+"""Milliseconds, thirty years."""
+
 CURVES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_s")
+
+
+def whole(value: object) -> int:
+    """A count that a host sent: a non-negative int, 0 for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 @dataclass
@@ -82,29 +94,29 @@ class RunView:
     @property
     def name(self) -> str:
         """The run's name, else the job's."""
-        return str(self.start.get("name") or self.job_id)
+        return clean(str(self.start.get("name") or self.job_id))[:60]
 
     @property
     def arm(self) -> str:
         """control, experiment, …, or an empty string."""
-        return str(self.start.get("arm") or "")
+        return clean(str(self.start.get("arm") or ""))[:20]
 
     @property
     def step(self) -> int:
         """Newest step, 0 before the first point."""
-        return int(self.last.get("step") or 0)
+        return whole(self.last.get("step"))
 
     @property
     def max_steps(self) -> int:
         """Planned steps, 0 when the journal does not say."""
-        return int(self.start.get("max_steps") or 0)
+        return whole(self.start.get("max_steps"))
 
     def eta_seconds(self) -> float | None:
         """Remaining seconds at the mean pace so far, None while unknown or after the end."""
         seconds = self.last.get("seconds")
-        if self.end or not self.step or not self.max_steps or not isinstance(seconds, int | float):
+        if self.end or not self.step or not self.max_steps or not isinstance(seconds, float):
             return None
-        return float(seconds) / self.step * max(0, self.max_steps - self.step)
+        return seconds / self.step * max(0, self.max_steps - self.step)
 
     def clear(self) -> None:
         """Forget everything: the host's file was replaced by another one."""
@@ -143,17 +155,19 @@ class RunView:
             self._plot(event)
 
     def _plot(self, event: dict[str, Any]) -> None:
-        step = event.get("step")
-        if not isinstance(step, int):
+        step, t = event.get("step"), event.get("t")
+        if not isinstance(step, int) or not 0 <= step < STEP_LIMIT:
             return
-        t = event.get("t")
-        seconds = (t - self.first_t) / 1000 if isinstance(t, int) and self.first_t else 0.0
+        seconds = 0.0
+        if isinstance(t, int) and self.first_t is not None and 0 <= t - self.first_t < TIME_LIMIT:
+            seconds = (t - self.first_t) / 1000
         for key in CURVES:
-            value = event.get(key)
-            if isinstance(value, str):  # "NaN", "Infinity", "-Infinity"
-                value = float(value)
-            if isinstance(value, int | float):
-                self.series.setdefault(key, Series(key)).append(step, float(value), seconds)
+            try:
+                value = number(event.get(key))
+            except OverflowError:  # an integer of hundreds of digits
+                continue
+            if value is not None:
+                self.series.setdefault(key, Series(key)).append(step, value, seconds)
 
 
 JOB_RANK = {"running": 0, "starting": 1, "requested": 2, "unknown": 3}

@@ -17,6 +17,7 @@ from tui.roadmap.document import Box, Document, Field, Section
 from tui.roadmap.gate import Criterion
 from tui.roadmap.progress import BoxStatus, box_status, section_progress
 from tui.roadmap.state import Cost, State
+from tui.tail import clean
 from tui.vocabulary import (
     DIM,
     FAIL,
@@ -285,5 +286,5 @@ def plain_rows(lines: Iterable[str]) -> list[Row]:
     """Text as rows, for logs and evidence; never interpreted as markup."""
     rows = []
     for number, text in enumerate(lines):
-        rows.append(Row(f"line:{number}", functools.partial(_plain, Content(text))))
+        rows.append(Row(f"line:{number}", functools.partial(_plain, Content(clean(text)))))
     return rows

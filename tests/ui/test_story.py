@@ -35,7 +35,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(bool(missing_packages()), reason=f"not installed: {missing_packages()}"),
 ]
-STEPS = 1200
+STEPS = 800
 
 
 class Told:

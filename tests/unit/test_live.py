@@ -123,3 +123,25 @@ def test_small_changes_repaint_nothing() -> None:
     store.hosts["tower"].cpu.pop()
     store.gauge_arrived("tower", gauge(cpu={"percent": 50.4, "count": 2, "load1": 0.6}, t_ms=2))
     assert gauge_model(store.hosts["tower"], 5.0) == first
+
+
+def test_a_hostile_journal_is_only_data(tmp_path: Path) -> None:
+    path = tmp_path / "tower" / "job-1" / "run.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(
+        line("start", name="[/] \x1b[31mred\nline", arm="[x]", max_steps="many")
+        + line("point", step=10**400, loss=1.0)
+        + line("point", step=1, loss="not a number", grad_norm=10**400, seconds="soon")
+        + line("point", step=2, loss=float(2), seconds=True)
+        + b'{"v":1,"kind":"point","t":'
+        + b"9" * 400
+        + b',"step":3,"loss":3.0}\n'
+        + b"\xff\xfe garbage\n"
+    )
+    store = LiveStore()
+    store.load_mirrors(tmp_path)
+    run = store.runs["tower", "job-1"]
+    assert run.name == "[/] redline"
+    assert run.max_steps == 0
+    assert run.eta_seconds() is None
+    assert run.series["loss"].x.tolist() in ([2.0], [2.0, 3.0])
