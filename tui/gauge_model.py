@@ -7,6 +7,8 @@ from tui.live import HostView
 from tui.widgets.gauges import GaugeModel, GpuModel
 from tui.widgets.status_header import HostChip
 
+TRYING = ("connecting", "authenticating", "bootstrapping")
+
 MEMORY_QUANTUM = 2**26
 """VRAM and RAM are drawn with one decimal of a GiB; 64 MiB is finer than that shows."""
 
@@ -85,11 +87,15 @@ def host_chip_model(host: HostView, now: float, now_ms: int) -> HostChip:
     gauge = host.gauge
     gpu = gauge.gpus[0] if gauge is not None and gauge.gpus else None
     silent = None
+    state = host.state
     if host.link is not None and not host.live:
-        silent = float(int(max(0, now_ms - host.link.since_ms) / 1000))
+        since = host.lost_since_ms or host.link.since_ms
+        silent = float(int(max(0, now_ms - since) / 1000))
+        if host.lost_since_ms is not None and state in TRYING:
+            state = "backoff"  # an attempt to come back does not make the host any less lost
     return HostChip(
         name=host.name,
-        state=host.state,
+        state=state,
         silent_for=silent,
         temp_c=_int(gpu.temp_c) if gpu else None,
         vram_used=_memory(gpu.mem_used) if gpu else None,

@@ -53,6 +53,8 @@ class HostView:
     util: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
     cpu: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
     vram_peak: int | None = None
+    lost_since_ms: int | None = None
+    """When the link went away, through all attempts to get it back; None while it is live."""
 
     @property
     def state(self) -> str:
@@ -194,6 +196,10 @@ class LiveStore:
             host.util.append(None)
             host.cpu.append(None)
         host.link = event
+        if event.state == LinkState.live:
+            host.lost_since_ms = None
+        elif event.state == LinkState.backoff and host.lost_since_ms is None:
+            host.lost_since_ms = event.since_ms
         self.version += 1
 
     def gauge_arrived(self, name: str, gauge: Gauge) -> None:

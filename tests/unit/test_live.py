@@ -98,6 +98,12 @@ def test_a_gauge_is_current_only_while_fresh_and_connected() -> None:
     store.link_changed(link(LinkState.backoff, 5_000))
     assert gauge_model(host, now[0]).stale
     assert host_chip_model(host, now[0], 19_000).silent_for == 14
+    store.link_changed(link(LinkState.connecting, 20_000))
+    chip = host_chip_model(host, now[0], 25_000)
+    assert (chip.state, chip.silent_for) == (
+        "backoff",
+        20,
+    )  # an attempt does not start the count anew
     assert list(host.cpu)[-1] is None  # the history has a gap, not a line across it
 
 
