@@ -104,6 +104,7 @@ def on_screen(workspace: Workspace, steps: int) -> None:
         except (StoryError, AgentError, TimeoutError) as problem:
             app.notify(str(problem), title="demo", severity="error", timeout=30, markup=False)
             return
+        app.saved = "demo complete"
         app.notify("The demo is complete. Tick, decide, spend: it is all yours.", timeout=20)
 
     run_app(workspace, story, mode="live")
