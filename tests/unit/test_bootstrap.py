@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from agents import bootstrap
 from agents.errors import LinkLost, NeedsUser
 from agents.spec import HostSpec
 
-PYENV = Path("/root/.pyenv/versions")
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
 
 
 def unpack(payload: bytes) -> dict:
