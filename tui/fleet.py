@@ -22,6 +22,7 @@ from agents import (
     Tunnel,
 )
 from tui.live import LiveStore
+from tui.roadmap.gate_lock import require_gate
 from tui.roadmap.state import Verdict
 from tui.roadmap.verify import verify
 from tui.roadmap.workspace import Workspace
@@ -109,7 +110,11 @@ class Fleet:
         return await verify(self.workspace, list(ids), self, on_result)
 
     async def start_job(self, host: str, job: JobSpec) -> JobStatus:
-        """Start a detached job (or find the one that the same op_id started before)."""
+        """Start a detached job (or find the one that the same op_id started before).
+
+        Raises GateLocked for a job whose label `stage` lies behind the gate before it says GO.
+        """
+        require_gate(self.workspace, str(job.labels.get("stage", "")))
         return await self.links[host].start_job(job)
 
     async def stop_job(self, host: str, job_id: str, grace: float = 30) -> JobStatus:

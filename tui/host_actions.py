@@ -11,6 +11,8 @@ from textual import work
 from agents import AgentError, LinkChanged
 from tui.actions import Actions
 from tui.launch import train_job
+from tui.roadmap.errors import WorkspaceError
+from tui.roadmap.gate_lock import gate_lock
 from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, Entry, FormScreen, LinesScreen
 from tui.tail import tail_lines
 
@@ -123,6 +125,12 @@ class HostActions(Actions):
         form = FormScreen(
             f"Train {arm} on {host}",
             [
+                Entry(
+                    "stage",
+                    "Stage of the plan",
+                    "S1",
+                    check=lambda v: gate_lock(self.ws, v),
+                ),
                 Entry("dataset", "Dataset on the host", settings.training.dataset),
                 Entry(
                     "steps",
@@ -150,7 +158,7 @@ class HostActions(Actions):
             max_steps=int(typed["steps"]),
             seed=int(typed["seed"]),
             name=f"{arm}-s{typed['seed']}",
-            stage="adhoc",
+            stage=typed["stage"],
         )
         if not await self.push_screen_wait(
             ConfirmScreen(f"Start this on {host}?", " ".join(job.argv))
@@ -158,7 +166,7 @@ class HostActions(Actions):
             return
         try:
             status = await self.fleet.start_job(host, job)
-        except (AgentError, TimeoutError) as problem:
+        except (AgentError, WorkspaceError, TimeoutError) as problem:
             self.notify(f"{host}: {problem}", severity="error", timeout=12, markup=False)
             return
         self.notify(f"{status.job_id} started on {host}.", markup=False)
