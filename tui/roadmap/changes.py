@@ -7,41 +7,27 @@ names who and when.
 from __future__ import annotations
 
 import contextlib
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
 
 from tui.roadmap import evidence
-from tui.roadmap.budget import computed_fields, find_row
-from tui.roadmap.document import Document
+from tui.roadmap.costs import CostChanges
 from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
+from tui.roadmap.fields import FieldChanges
 from tui.roadmap.records import MAX_LINE, Record, seal
-from tui.roadmap.state import State, Verdict
-from tui.roadmap.values import check_value, clean_text, money, money_text
-from tui.settings import Settings
-
-Fields = dict[str, Any]
-MAX_WAIVER_DAYS = 90
+from tui.roadmap.state import Verdict
+from tui.roadmap.values import check_value, clean_text
+from tui.roadmap.waivers import WaiverChanges, waiver_before
+from tui.roadmap.writer import Fields, now_ms
 
 
 def _when(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-class Changes:
+class Changes(CostChanges, WaiverChanges, FieldChanges):
     """The writing half of a workspace."""
-
-    root: Path
-    settings: Settings
-    document: Document
-    state: State
-
-    @abstractmethod
-    def _commit(self, make: Callable[[], Fields | Record]) -> Record:
-        """Appends what `make` returns under the lock; a Record from it means nothing to write."""
 
     def _change(
         self, kind: str, item: str, new: str | None, by: str, extra: Fields | None = None
@@ -68,18 +54,6 @@ class Changes:
         who = f" by {touch.by} at {_when(touch.at)}" if touch else ""
         return Conflict(f"{item} was set to “{value[:60]}”{who}; nothing was written.")
 
-    def _tickable(self, box_id: str) -> str:
-        box = self.document.boxes.get(box_id)
-        if box is None:
-            raise UnknownId(f"There is no box {box_id}.")
-        if box.kind == "radio":
-            raise InvalidValue(f"{box_id} is decided at the gate, not ticked.")
-        if box.children:
-            raise InvalidValue(f"{box_id} is computed from {len(box.children)} items.")
-        if box.kind == "tracker":
-            raise InvalidValue(f"{box_id} is computed from {box.target}.")
-        return box.label[:200]
-
     def tick(self, box_id: str, by: str, why: str = "") -> Record:
         """Ticks a box."""
         return self._tick(box_id, "tick", "done", by, why)
@@ -87,15 +61,6 @@ class Changes:
     def untick(self, box_id: str, by: str, why: str = "") -> Record:
         """Opens a box again."""
         return self._tick(box_id, "tick", "open", by, why)
-
-    def waive(self, box_id: str, by: str, why: str, days: int = MAX_WAIVER_DAYS) -> Record:
-        """Lets a box count as done for at most 90 days, with a reason of 10 characters or more."""
-        if len(why.strip()) < 10:
-            raise InvalidValue("A waiver needs a reason of at least 10 characters.")
-        if not 1 <= days <= MAX_WAIVER_DAYS:
-            raise InvalidValue(f"A waiver lasts 1 to {MAX_WAIVER_DAYS} days.")
-        expires = int(datetime.now(UTC).timestamp() * 1000) + days * 86_400_000
-        return self._tick(box_id, "waive", "waived", by, why, {"expires": expires})
 
     def _tick(
         self, box_id: str, kind: str, new: str, by: str, why: str, extra: Fields | None = None
@@ -105,18 +70,6 @@ class Changes:
             fields["why"] = clean_text(why, "The reason")
         return self._change(kind, box_id, new, by, fields)
 
-    def set_field(self, field_id: str, value: str, by: str, source: str = "hand") -> Record:
-        """Fills a field, or clears it with an empty value. Fields of one fact change together."""
-
-        item = self.document.fields.get(field_id)
-        if item is None:
-            raise UnknownId(f"There is no field {field_id}.")
-        if field_id in computed_fields(self.document):
-            raise InvalidValue(f"{field_id} is computed from the ledger; add a cost instead.")
-        return self._change(
-            "field", field_id, check_value(item, value) or None, by, {"source": source}
-        )
-
     def note(self, section_id: str, text: str, by: str) -> Record:
         """Writes the note of a section (its whole text); empty clears it."""
         if self.document.section(section_id) is None:
@@ -125,37 +78,6 @@ class Changes:
         if "____" in kept:
             raise InvalidValue("A note may not contain “____”: it would read as a blank.")
         return self._change("note", section_id, kept or None, by)
-
-    def add_cost(
-        self, row: str, amount: str, by: str, note: str = "", date: str | None = None
-    ) -> Record:
-        """Adds a ledger entry to a budget row (its name, or the id of its stage). Zero must be typed."""
-
-        name = find_row(self.document, row)
-        value = money(amount)
-        entry = {
-            "amount": money_text(value),
-            "currency": self.settings.budget.currency,
-            "date": _day(date),
-            "note": clean_text(note, "The note"),
-        }
-        return self._commit(lambda: {"by": by, "do": "cost", "item": name, "new": entry})
-
-    def void_cost(self, cost_id: str, by: str, why: str) -> Record:
-        """Takes an entry out of the sums; it stays in the ledger, struck through."""
-        reason = clean_text(why, "The reason")
-        if not reason:
-            raise InvalidValue("Voiding an entry needs a reason.")
-
-        def make() -> Fields:
-            cost = self.state.cost(cost_id)
-            if cost is None:
-                raise UnknownId(f"There is no single ledger entry {cost_id}.")
-            if cost.voided:
-                raise Conflict(f"That entry was voided by {cost.void_by} already.")
-            return {"by": by, "do": "cost_void", "item": cost.id, "why": reason}
-
-        return self._commit(make)
 
     def decide(self, outcome: str, reason: str, by: str, override: str = "") -> Record:
         """Records GO, NO-GO or HOLD with everything it stands on. See `gate.pin` for what is kept."""
@@ -192,7 +114,7 @@ class Changes:
             passed = verdict.verdict == "PASS" and self.settings.auto_tick
             if box is None or not passed or box.computed or box.informational:
                 continue
-            if self.state.value("tick", box.id) == "open":
+            if self.state.tickable(box.id, now_ms()):
                 ticked[box.id] = box.label[:200]
         item = verdicts[0].item if len(verdicts) == 1 else ""
         entries = [replace(v, fills=self._fills(v)).as_json() for v in verdicts]
@@ -241,8 +163,8 @@ class Changes:
             f"{do}es": target.id,
             "of": target.do,
         }
-        if target.do in ("cost", "cost_void"):
-            fields["item"] = target.id if target.do == "cost" else target.item
+        if target.do in ("cost", "costs", "cost_void"):
+            fields["item"] = target.item if target.do == "cost_void" else target.id
             return fields
         empty = "open" if target.do in ("tick", "waive") else None
         before = target.data.get("old") or empty
@@ -250,20 +172,10 @@ class Changes:
         now = self.state.value(target.do, target.item)
         if now != (after if back else before):
             raise self._conflict(target.do, target.item)
-        return {**fields, "old": now, "new": before if back else after}
-
-
-def _day(text: str | None) -> str:
-    today = date.today()  # noqa: DTZ011 - a local calendar day
-    if not text:
-        return today.isoformat()
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = None
-    if day is None or day > today:
-        raise InvalidValue("date must be YYYY-MM-DD, not after today.")
-    return day.isoformat()
+        new = before if back else after
+        if new in ("waived", "na"):
+            fields |= waiver_before(self.state, target, back)
+        return {**fields, "old": now, "new": new}
 
 
 def _chunks(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -82,16 +84,33 @@ class FieldValue:
     by: str
     at: int
     measured: str | None = None
+    settled: str | None = None
+    """The measured value against which the hand-set one was chosen; another one disputes it anew."""
+
+    @property
+    def differs(self) -> bool:
+        """True where a hand-set value is not the measured one; 12.40 and 12.4 are the same."""
+        return self.measured is not None and not _same(self.measured, self.value)
 
     @property
     def disputed(self) -> bool:
-        """True where a hand-set value differs from the measured one."""
-        return self.measured is not None and self.measured != self.value
+        """True where a hand-set value differs from the measured one and nobody has chosen yet."""
+        return self.differs and self.settled != self.measured
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return one == other or Decimal(one) == Decimal(other)
+    except ArithmeticError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """One ledger entry. `row` is the name of the budget row, `date` a local YYYY-MM-DD."""
+    """One ledger entry. `row` is the name of the budget row, `date` a local YYYY-MM-DD.
+
+    `kind` is one of `costs.KINDS` or "", `origin` the id that it had where it was imported from.
+    """
 
     id: str
     row: str
@@ -104,6 +123,8 @@ class Cost:
     voided: bool = False
     void_by: str = ""
     void_why: str = ""
+    kind: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,3 +140,26 @@ class Decision:
     at: int
     supersedes: str
     pinned: Mapping[str, Any]
+    digest: str = ""
+    """SHA-256 of the record's content, in hex."""
+
+
+def new_cost(cost_id: str, row: str, by: str, at: int, entry: Mapping[str, Any]) -> Cost:
+    """A ledger entry from its form in a record. Raises ValueError or KeyError for nonsense."""
+    amount = Decimal(entry["amount"])
+    if not amount.is_finite():
+        raise ValueError("no amount")
+    void_why = str(entry.get("void_why", ""))
+    return Cost(
+        cost_id, row, amount, str(entry.get("currency", "USD")), by, at,
+        str(entry.get("note", "")), str(entry.get("date", "")), bool(void_why),
+        by if void_why else "", void_why, str(entry.get("kind", "")),
+        str(entry.get("origin", "")),
+    )  # fmt: skip
+
+
+def digest(data: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of a record's content, whatever the order of its keys; its checksum left out."""
+    content = {key: value for key, value in data.items() if key != "crc"}
+    text = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -17,13 +17,13 @@ MAX_LINE = 64 * 1024
 ACTIONS = frozenset(
     {
         "import", "tick", "waive", "field", "cost", "cost_void", "decision", "note", "verdict",
-        "undo", "redo",
+        "undo", "redo", "costs", "measured",
     }
 )  # fmt: skip
 KEYS = frozenset(
     {
         "v", "id", "at", "by", "do", "item", "old", "new", "why", "label", "source", "expires", "row",
-        "verdicts", "ticked", "undoes", "redoes", "of", "crc",
+        "verdicts", "ticked", "undoes", "redoes", "of", "crc", "choice", "against",
     }
 )  # fmt: skip
 SEAL = re.compile(rb',"crc":"([0-9a-f]{8})"\}')

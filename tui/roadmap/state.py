@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-from tui.roadmap.entries import TICK_WORDS, Cost, Decision, FieldValue, Tick, Verdict
+from tui.roadmap.entries import (
+    TICK_WORDS,
+    Cost,
+    Decision,
+    FieldValue,
+    Tick,
+    Verdict,
+    digest,
+    new_cost,
+)
 from tui.roadmap.records import Record
 
 __all__ = ["Cost", "Decision", "FieldValue", "Record", "State", "Tick", "Verdict"]
+
+UNDOABLE = frozenset({"tick", "waive", "field", "note", "cost", "costs", "cost_void", "decision"})
+"""Actions of a person; the newest one of each is what undo takes back, or says why not."""
 
 
 @dataclass(slots=True)
@@ -79,6 +90,12 @@ class State:
             return found.value if found else None
         return self.notes.get(item) or None
 
+    def tickable(self, item: str, now: int) -> bool:
+        """True for a box that is open at `now` (UTC ms), be it because its waiver has run out."""
+        tick = self.ticks.get(item)
+        lapsed = tick is not None and 0 < tick.expires <= now
+        return lapsed or self.value("tick", item) == "open"
+
     def last_touch(self, kind: str, item: str) -> Record | None:
         """The newest record that changed a tick, field or note."""
         return self._touched.get((_room(kind), item))
@@ -115,7 +132,7 @@ class State:
         except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError):
             self.bad.append(record)
             return
-        if record.do in ("tick", "waive", "field", "note", "cost", "cost_void", "decision"):
+        if record.do in UNDOABLE:
             own = self._own.setdefault(record.by, _Own())
             own.done.append(record)
             own.undone.clear()
@@ -170,28 +187,36 @@ class State:
         self._put("waive", record, record.data.get("new"))
 
     def _do_field(self, record: Record) -> None:
+        choice = record.data.get("choice")
         self._put("field", record, record.data.get("new"))
+        if choice not in ("hand", "measured"):
+            return
+        for target in self._facts.get(record.item, (record.item,)):
+            known = self.fields.get(target)
+            if known is not None and choice == "hand":
+                self.fields[target] = replace(known, settled=str(record.data["against"]))
+            elif known is not None and known.measured is not None:
+                self.fields[target] = replace(known, value=known.measured, source="measured")
+
+    def _do_measured(self, record: Record) -> None:
+        for item, value in record.data["new"].items():
+            self._put_field(item, str(value), record.data["source"], record.by, record.at)
+            self._touched["field", item] = record
 
     def _do_note(self, record: Record) -> None:
         self._put("note", record, record.data.get("new"))
 
     def _do_cost(self, record: Record) -> None:
-        entry = record.data["new"]
-        amount = Decimal(entry["amount"])
-        if not amount.is_finite():
-            raise ValueError("no amount")
         self.costs.append(
-            Cost(
-                record.id,
-                record.item,
-                amount,
-                str(entry.get("currency", "USD")),
-                record.by,
-                record.at,
-                str(entry.get("note", "")),
-                str(entry.get("date", "")),
-            )
+            new_cost(record.id, record.item, record.by, record.at, record.data["new"])
         )
+
+    def _do_costs(self, record: Record) -> None:
+        found = [
+            new_cost(f"{record.id}-{number}", str(entry["row"]), record.by, record.at, entry)
+            for number, entry in enumerate(record.data["new"], start=1)
+        ]
+        self.costs += found
 
     def _do_cost_void(self, record: Record) -> None:
         self._void(record.item, True, record)
@@ -199,11 +224,12 @@ class State:
     def _void(self, cost_id: str, voided: bool, record: Record) -> None:
         for place, cost in enumerate(self.costs):
             if cost.id == cost_id:
-                self.costs[place] = Cost(
-                    cost.id, cost.row, cost.amount, cost.currency, cost.by, cost.at, cost.note,
-                    cost.date, voided, record.by if voided else "",
-                    str(record.data.get("why", "")) if voided else "",
-                )  # fmt: skip
+                self.costs[place] = replace(
+                    cost,
+                    voided=voided,
+                    void_by=record.by if voided else "",
+                    void_why=str(record.data.get("why", "")) if voided else "",
+                )
                 return
         raise KeyError(cost_id)
 
@@ -220,6 +246,7 @@ class State:
                 record.at,
                 str(record.data.get("old") or ""),
                 new.get("pinned", {}),
+                digest(record.data),
             )
         )
         for item, value in new.get("fills", {}).items():
@@ -234,7 +261,7 @@ class State:
             for item, value in verdict.fills.items():
                 self._put_field(item, value, verdict.by or record.by, record.by, record.at)
                 self._touched["field", item] = record
-            if verdict.item in ticked and self.value("tick", verdict.item) == "open":
+            if verdict.item in ticked and self.tickable(verdict.item, record.at):
                 self.ticks[verdict.item] = Tick(
                     True, verdict.by or record.by, record.at, "verified", label=ticked[verdict.item]
                 )
@@ -251,9 +278,11 @@ class State:
         stack = getattr(own, source)
         found = next((entry for entry in stack if entry.id == target), None)
         kind = str(record.data["of"])
-        if kind in ("cost", "cost_void"):
-            voided = (kind == "cost") == (record.do == "undo")
-            self._void(record.item, voided, record)
+        if kind in ("cost", "costs", "cost_void"):
+            voided = (kind != "cost_void") == (record.do == "undo")
+            ids = [c.id for c in self.costs if c.id.startswith(f"{record.item}-")]
+            for cost_id in ids if kind == "costs" else [record.item]:
+                self._void(cost_id, voided, record)
         else:
             self._put(kind, record, record.data.get("new"))
         if found is not None:

@@ -12,12 +12,17 @@ from tui.roadmap.parts import Field
 
 MAX_TEXT = 2000
 _URL = re.compile(r"https?://[^\s/|<>\"]+\.?[^\s|<>\"]*$")
+_GROUPS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
 _LIMIT = Decimal(10) ** 9
 
 
 def decimal(text: str, what: str) -> Decimal:
     """A finite number below a billion. Raises InvalidValue with one sentence."""
-    bare = text.strip().replace(",", "").replace("_", "").lstrip("+")
+    bare = text.strip().lstrip("+")
+    if "," in bare:
+        if not _GROUPS.fullmatch(bare):  # 13,10 is thirteen and a bit in half of the world
+            raise InvalidValue(f"{what} needs a point before its decimals, not “{text[:40]}”.")
+        bare = bare.replace(",", "")
     try:
         number = Decimal(bare)
     except InvalidOperation:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.roadmap import evidence, folder
-from tui.roadmap.changes import Changes, Fields
+from tui.roadmap.changes import Changes
 from tui.roadmap.document import Document
 from tui.roadmap.errors import (
     Conflict,
@@ -28,6 +28,7 @@ from tui.roadmap.errors import (
 from tui.roadmap.journal import Journal, Syscalls
 from tui.roadmap.records import Record
 from tui.roadmap.state import State
+from tui.roadmap.writer import Fields
 from tui.settings import FILE_NAME, Settings, load_settings
 
 __all__ = [
