@@ -84,6 +84,19 @@ class MlflowSettings(_Strict):
     local_port: Annotated[int, Field(ge=0, le=65535)] = 0
 
 
+class PublicSettings(_Strict):
+    """Public services that checks may ask, over https and without any secret; see `rules.public`."""
+
+    enabled: bool = True
+    github: str = "https://api.github.com"
+    arxiv: str = "https://export.arxiv.org"
+    hacker_news: str = "https://hn.algolia.com"
+    youtube: str = "https://www.youtube.com"
+    scholar: str = "https://api.semanticscholar.org"
+    hugging_face: str = "https://huggingface.co"
+    pypi: str = "https://pypi.org"
+
+
 class TrainingSettings(_Strict):
     """Defaults of a training run; paths are paths on the training host."""
 
@@ -109,6 +122,7 @@ class Settings(_Strict):
     budget: BudgetSettings = BudgetSettings()
     gate: GateSettings = GateSettings()
     mlflow: MlflowSettings = MlflowSettings()
+    public: PublicSettings = PublicSettings()
     training: TrainingSettings = TrainingSettings()
     keymap: dict[str, str] = {}
 
@@ -233,6 +247,10 @@ role = "server"
 # tracking_uri = ""         # where the host reaches MLflow; empty: not used
 # image = "llama3-training"
 # max_steps = 10
+
+[public]                    # services that checks of the launch ask: no account, no secret
+# enabled = true            # false: never asked, their boxes say so
+# github = "https://api.github.com"
 
 [keymap]                    # action id = "key", for example
 # "item.toggle" = "space"

@@ -487,7 +487,10 @@ def test_selection(ws: Workspace) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('["A"]\nrule = "run-argv"\n', r"x\.toml:1: A\.rule: must be one of"),
+        (
+            '["A"]\nrule = "run-argv"\n',
+            r"x\.toml:1: A\.rule: there is no “run-argv”: must be one of",
+        ),
         (
             '["A"]\nrule = "samples"\npath = "/etc/passwd"\nlines = 1\n',
             r"x\.toml:3: A\.path: .*inside",

@@ -6,27 +6,24 @@ names who and when.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from tui.roadmap import evidence
 from tui.roadmap.costs import CostChanges
 from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
 from tui.roadmap.fields import FieldChanges
-from tui.roadmap.records import MAX_LINE, Record, seal
-from tui.roadmap.state import Verdict
-from tui.roadmap.values import check_value, clean_text
+from tui.roadmap.records import Record
+from tui.roadmap.values import clean_text
+from tui.roadmap.verdicts import VerdictChanges
 from tui.roadmap.waivers import WaiverChanges, waiver_before
-from tui.roadmap.writer import Fields, now_ms
+from tui.roadmap.writer import Fields
 
 
 def _when(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-class Changes(CostChanges, WaiverChanges, FieldChanges):
+class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
     """The writing half of a workspace."""
 
     def _change(
@@ -97,39 +94,6 @@ class Changes(CostChanges, WaiverChanges, FieldChanges):
 
         return self._commit(make)
 
-    def record_verdicts(self, verdicts: Sequence[Verdict], by: str) -> Record:
-        """Stores verdicts in one record (more only past 64 KiB) and ticks what passed."""
-        if not verdicts:
-            raise InvalidValue("There is nothing to record.")
-        record: Record | None = None
-        for chunk in _chunks(verdicts):
-            record = self._commit(lambda chunk=chunk: self._verdict_fields(chunk, by))  # type: ignore[misc]
-        assert record is not None  # noqa: S101 - chunks of a non-empty list
-        return record
-
-    def _verdict_fields(self, verdicts: Sequence[Verdict], by: str) -> Fields:
-        ticked = {}
-        for verdict in verdicts:
-            box = self.document.boxes.get(verdict.item)
-            passed = verdict.verdict == "PASS" and self.settings.auto_tick
-            if box is None or not passed or box.computed or box.informational:
-                continue
-            if self.state.tickable(box.id, now_ms()):
-                ticked[box.id] = box.label[:200]
-        item = verdicts[0].item if len(verdicts) == 1 else ""
-        entries = [replace(v, fills=self._fills(v)).as_json() for v in verdicts]
-        return {"by": by, "do": "verdict", "item": item, "verdicts": entries, "ticked": ticked}
-
-    def _fills(self, verdict: Verdict) -> Fields:
-        """The fills of a verdict that fit their fields; a measured value is data like any other."""
-        kept = {}
-        for item, value in verdict.fills.items():
-            known = self.document.fields.get(item)
-            if known is not None and verdict.verdict == "PASS":
-                with contextlib.suppress(InvalidValue):
-                    kept[item] = check_value(known, value)
-        return kept
-
     def record_import(self, by: str) -> Record:
         """Notes which text of the roadmap the state file began with."""
         new = evidence.fingerprint(self.document)
@@ -176,16 +140,3 @@ class Changes(CostChanges, WaiverChanges, FieldChanges):
         if new in ("waived", "na"):
             fields |= waiver_before(self.state, target, back)
         return {**fields, "old": now, "new": new}
-
-
-def _chunks(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
-    chunk: list[Verdict] = []
-    size = 0
-    for verdict in verdicts:
-        length = len(seal(verdict.as_json())) + 260  # its entry in `ticked`
-        if chunk and size + length > MAX_LINE - 2048:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(verdict)
-        size += length
-    yield chunk

@@ -31,7 +31,9 @@ class Tick:
 class Verdict:
     """What a check found. `seconds` it took, `evidence` is "sha256:<hex>" or "", `at` UTC ms.
 
-    `fills` are values that a PASS writes into fields.
+    `fills` are values that a PASS writes into fields. `label` is the text of the box and `basis` the
+    fingerprint of rule, parameters and thresholds at that time, `expires` a UTC ms or 0: what makes a
+    verdict old. A `hint` never ticks.
     """
 
     item: str
@@ -44,6 +46,10 @@ class Verdict:
     at: int = 0
     by: str = ""
     fills: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
+    basis: str = ""
+    expires: int = 0
+    hint: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The form in a record; empty parts are left out."""
@@ -51,7 +57,12 @@ class Verdict:
             "item": self.item, "verdict": self.verdict, "expected": self.expected,
             "found": self.found, "seconds": round(self.seconds, 3), "reason": self.reason,
             "evidence": self.evidence, "at": self.at, "by": self.by, "fills": dict(self.fills),
+            "label": self.label, "basis": self.basis,
         }  # fmt: skip
+        if self.expires:
+            whole["expires"] = self.expires
+        if self.hint:
+            whole["hint"] = True
         return {
             key: value for key, value in whole.items() if value not in ("", {}) or key == "item"
         }
@@ -72,6 +83,10 @@ class Verdict:
             at=int(data.get("at", 0)),
             by=str(data.get("by", "")),
             fills={str(k): str(v) for k, v in fills.items()} if isinstance(fills, dict) else {},
+            label=str(data.get("label", "")),
+            basis=str(data.get("basis", "")),
+            expires=int(data.get("expires", 0)),
+            hint=data.get("hint") is True,
         )
 
 

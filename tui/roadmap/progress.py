@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tui.roadmap.document import Box, Document
+from tui.roadmap.freshness import as_now
 from tui.roadmap.state import State, Verdict
 
 TickWord = Literal["open", "done", "partial", "waived", "na"]
@@ -113,6 +114,8 @@ def box_status(document: Document, state: State, box_id: str, now: int | None = 
     box = document.boxes[box_id]
     at_now = int(time.time() * 1000) if now is None else now
     tick, verdict = state.ticks.get(box_id), state.verdicts.get(box_id)
+    if verdict is not None:
+        verdict = as_now(verdict, box.label, state.bases.get(box_id, ""), at_now)
     word = _word(document, state, box, at_now)
     if box.kind == "radio" and state.decision is not None and word == "done":
         at, by, why = state.decision.at, state.decision.by, state.decision.reason

@@ -48,6 +48,8 @@ class State:
     ) -> None:
         self._facts = facts
         self.checked = checked
+        self.bases: Mapping[str, str] = MappingProxyType({})
+        """Fingerprints of the checks that are bound now, by box; another one makes a verdict stale."""
         self.clear()
 
     def clear(self) -> None:

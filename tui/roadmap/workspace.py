@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import getpass
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui.roadmap import evidence, folder
 from tui.roadmap.changes import Changes
@@ -31,10 +31,36 @@ from tui.roadmap.state import State
 from tui.roadmap.writer import Fields
 from tui.settings import FILE_NAME, Settings, load_settings
 
+if TYPE_CHECKING:
+    from tui.roadmap.bindings import Bindings
+
 __all__ = [
     "Conflict", "InvalidValue", "Locked", "NotSaved", "ReadOnly", "Record", "UnknownId", "Workspace",
     "WorkspaceError",
 ]  # fmt: skip
+
+
+class Bases(Mapping[str, str]):
+    """Fingerprints of the checks of a workspace, by box; made when a verdict is first looked at."""
+
+    def __init__(self, ws: Workspace) -> None:
+        self._ws = ws
+        self._of: tuple[Bindings, Settings] | None = None
+        self._known: dict[str, str] = {}
+
+    def __getitem__(self, item: str) -> str:
+        of = (self._ws.bindings, self._ws.settings)
+        if self._of is None or self._of[0] is not of[0] or self._of[1] is not of[1]:
+            self._of, self._known = of, {}
+        if item not in self._known:
+            self._known[item] = of[0].bound[item].basis(of[1])
+        return self._known[item]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._ws.bindings.bound)
+
+    def __len__(self) -> int:
+        return len(self._ws.bindings.bound)
 
 
 class Workspace(Changes):
@@ -55,6 +81,8 @@ class Workspace(Changes):
         checked = frozenset(box.id for box in document.boxes.values() if box.checked)
         self.state = State({i: tuple(ids) for ids in sharing.values() for i in ids}, checked)
         self._folded = 0
+        self._bound: tuple[object, Bindings] | None = None
+        self.state.bases = Bases(self)
         self._fold()
 
     @classmethod
@@ -96,6 +124,16 @@ class Workspace(Changes):
         return self._read_only or bool(self.journal.problem)
 
     @property
+    def bindings(self) -> Bindings:
+        """Which check proves which box; read again when the file or the document changes."""
+        from tui.roadmap.bindings import own_file, read_bindings
+
+        key = (own_file(self.root), id(self.document))
+        if self._bound is None or self._bound[0] != key:
+            self._bound = (key, read_bindings(self.root, self.document))
+        return self._bound[1]
+
+    @property
     def warnings(self) -> list[str]:
         """Sentences about what is unusual in the folder."""
         out = [self.journal.problem] if self.journal.problem else []
@@ -115,6 +153,8 @@ class Workspace(Changes):
             )
         for item, old, new in self.document.reworded[:5]:
             out.append(f"{item} kept its id although “{old}” now reads “{new}”.")
+        if (self.root / "bindings.toml").exists():
+            out += [str(problem) for problem in self.bindings.problems[:5]]
         return out + folder.warnings(self.root)
 
     def refresh(self) -> tuple[Record, ...]:

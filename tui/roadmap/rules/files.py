@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tui.roadmap.rules.base import Context, Finding, InsidePath, Params, Positive, judge, skip
+from tui.roadmap.rules.base import Context, Finding, InsidePath, Params, Positive, Rule, judge, skip
 
 MAX_BYTES = 256 * 1024 * 1024
 
@@ -90,3 +90,6 @@ async def samples(ctx: Context, params: SamplesParams) -> Finding:
         {},
         result.data,
     )
+
+
+RULES = {"samples": Rule(SamplesParams, samples)}

@@ -11,7 +11,16 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from tui.roadmap.rules.base import Context, Finding, Params, ProbeFailed, judge, skip
+from tui.roadmap.rules.base import (
+    Context,
+    Finding,
+    Params,
+    ProbeFailed,
+    Rule,
+    judge,
+    on_hosts,
+    skip,
+)
 from tui.roadmap.rules.runs import Run, RunParams, _of, _run
 
 MAX_HEADER = 100 * 1024 * 1024
@@ -161,5 +170,12 @@ async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
     result = judge(not problems, expected, text, "; ".join(problems), saved=saved, answers=answers)
     return replace(_of(run, result), by=f"probe:{run.host}")
 
+
+RULES = {
+    "adapter-saved": Rule(RunParams, adapter_saved, frozenset({"runs", "hosts"})),
+    "docker-image": on_hosts(ImageParams, docker_image),
+    "http": on_hosts(HttpParams, http),
+    "link": on_hosts(LinkParams, link),
+}
 
 __all__ = ["ProbeFailed", "adapter_saved", "docker_image", "http", "link", "tensors"]

@@ -1,12 +1,17 @@
-"""Rules that follow from other boxes and from the gate: nothing is measured twice."""
+"""Rules that follow from other boxes, from the gate and from the ledger: nothing is measured twice."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from tui.roadmap.gate import evaluate
 from tui.roadmap.progress import CLOSED, box_status
-from tui.roadmap.rules.base import Context, Finding, Params, judge, skip
+from tui.roadmap.rules.base import Context, Finding, Params, Rule, judge, skip
+
+if TYPE_CHECKING:
+    from tui.roadmap.document import Document
+    from tui.settings import Settings
 
 
 class SameAsParams(Params):
@@ -14,17 +19,51 @@ class SameAsParams(Params):
 
     item: str
 
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"the check of {self.item} passes"
+
+    def boxes(self, document: Document) -> tuple[str, ...]:
+        del document
+        return (self.item,)
+
 
 class AllDoneParams(Params):
     """Boxes, groups or sections that must all be done or waived."""
 
     items: tuple[str, ...]
 
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"all of {', '.join(self.items)} done or waived"
+
+    def boxes(self, document: Document) -> tuple[str, ...]:
+        return tuple(i for part in self.items for i in document.select(part))
+
 
 class GateParams(Params):
-    """A criterion of the gate, C1 to C6."""
+    """A criterion of the gate, C1 to C6, judged on what is measured now."""
 
-    criterion: str
+    criterion: Literal["C1", "C2", "C3", "C4", "C5", "C6"]
+
+    def expects(self, settings: Settings) -> str:
+        gate = settings.gate
+        return {
+            "C1": "both models trained",
+            "C2": f"average improvement > {gate.min_improvement:g} %",
+            "C3": f"p < {gate.alpha:g}, {gate.sided} {gate.test}",
+            "C4": "vulnerability of the experiment below the control's",
+            "C5": "no failed check of the stage, no error in the evaluation",
+            "C6": f"{gate.metrics} of {gate.metrics} metrics in both arms, none missing",
+        }[self.criterion]
+
+    def boxes(self, document: Document) -> tuple[str, ...]:
+        gate = next((b for b in document.boxes.values() if b.kind == "radio"), None)
+        if gate is None or self.criterion not in ("C1", "C5"):
+            return ()
+        section = document.section(gate.section_id)
+        found = section.boxes if section else ()
+        return tuple(b.id for b in found if not b.computed and not b.group_id.endswith(".C"))
 
 
 async def same_as(ctx: Context, params: SameAsParams) -> Finding:
@@ -32,9 +71,9 @@ async def same_as(ctx: Context, params: SameAsParams) -> Finding:
     finding = await ctx.evaluate(params.item)
     if finding is not None:
         return replace(finding, fills={}, data={"same_as": params.item, **finding.data})
-    verdict = ctx.ws.state.verdicts.get(params.item)
+    verdict = ctx.state.verdicts.get(params.item)
     if verdict is None:
-        return skip(f"waits for {params.item}")
+        return skip(f"waits for {params.item}", params.expects(ctx.ws.settings))
     data = {"same_as": params.item, "evidence": verdict.evidence}
     return Finding(
         verdict.verdict, verdict.expected, verdict.found, verdict.reason, verdict.by, {}, data
@@ -43,25 +82,28 @@ async def same_as(ctx: Context, params: SameAsParams) -> Finding:
 
 async def all_done(ctx: Context, params: AllDoneParams) -> Finding:
     """Every box that is not an estimate is done or waived; what is missing is waited for."""
-    document, state = ctx.ws.document, ctx.ws.state
-    ids = [i for part in params.items for i in document.select(part)]
-    ids = [i for i in dict.fromkeys(ids) if not document.boxes[i].informational]
+    document, state = ctx.ws.document, ctx.state
+    ids = [i for i in dict.fromkeys(params.boxes(document)) if not document.boxes[i].informational]
     states = {i: box_status(document, state, i).tick for i in ids}
     done = [i for i, tick in states.items() if tick in CLOSED]
     expected, found = f"{len(ids)} of {len(ids)} done or waived", f"{len(done)} of {len(ids)}"
     if not ids:
         return skip("the roadmap has none of these boxes", expected)
     if len(done) < len(ids):
-        missing = [i for i in ids if i not in done]
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        waiting = skip(f"waits for {', '.join(missing[:3])}{more}", expected, states=states)
+        waiting = skip(waits_for([i for i in ids if i not in done]), expected, states=states)
         return replace(waiting, found=found, by="derived:roadmap")
     return replace(judge(True, expected, found, states=states), by="derived:roadmap")
 
 
+def waits_for(missing: list[str]) -> str:
+    """The first few of what is missing, and how many more."""
+    more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+    return f"waits for {', '.join(missing[:3])}{more}"
+
+
 async def criterion(ctx: Context, params: GateParams) -> Finding:
     """GO is a PASS, NO-GO a FAIL; without data there is nothing to judge."""
-    for line in evaluate(ctx.ws).criteria:
+    for line in evaluate(ctx.view()).criteria:
         if line.id == params.criterion:
             data = {"criterion": line.id, "evidence": line.evidence, "detail": line.detail}
             if line.verdict == "NO DATA":
@@ -71,4 +113,11 @@ async def criterion(ctx: Context, params: GateParams) -> Finding:
             return replace(
                 judge(passed, line.threshold, line.value, reason, **data), by="derived:gate"
             )
-    return skip("the roadmap has no gate")
+    return skip("the roadmap has no gate", params.expects(ctx.ws.settings))
+
+
+RULES = {
+    "same-as": Rule(SameAsParams, same_as),
+    "all-done": Rule(AllDoneParams, all_done),
+    "gate": Rule(GateParams, criterion),
+}

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from pipeline.journal import FILE_NAME, RunRecord, number, parse_line, read_run
-from tui.roadmap.rules.base import Context, Finding, Params, Positive, judge, skip
+from tui.roadmap.rules.base import Context, Finding, Need, Params, Positive, Rule, judge, skip
 
 GIB = 2**30
 HEAD_BYTES = 256 * 1024
@@ -288,3 +288,14 @@ async def peak_memory(ctx: Context, params: PeakParams) -> Finding:
     mib = peak / 2**20
     found = f"{mib:.0f} MiB"
     return _of(run, judge(mib < params.below_mib, expected, found, f"{found} reserved"))
+
+
+_RUNS: frozenset[Need] = frozenset({"runs"})
+RULES = {
+    "run-completed": Rule(CompletedParams, completed, _RUNS),
+    "four-bit": Rule(FourBitParams, four_bit, _RUNS),
+    "loss-decreases": Rule(LossParams, loss_decreases, _RUNS),
+    "no-crash": Rule(RunParams, no_crash, _RUNS),
+    "generated": Rule(RunParams, generated, _RUNS),
+    "peak-memory": Rule(PeakParams, peak_memory, _RUNS),
+}

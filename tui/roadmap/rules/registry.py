@@ -1,0 +1,13 @@
+"""The vocabulary of `bindings.toml`: rule name to its parameters and its check.
+
+A new kind of evidence is a module with a `RULES` table and one more name below.
+"""
+
+from __future__ import annotations
+
+from tui.roadmap.rules import files, hosts, plan, runs
+from tui.roadmap.rules.base import Rule
+
+MODULES = (files, hosts, plan, runs)
+RULES: dict[str, Rule] = {name: rule for module in MODULES for name, rule in module.RULES.items()}
+"""Every rule that a binding may name."""
