@@ -16,13 +16,14 @@ from agents.events import (
     MirrorFailed,
 )
 from agents.gauges import Cpu, Disk, Gauge, Gpu, Net, Ram
-from agents.jobs import JobSpec, JobState, JobStatus
+from agents.jobs import Container, JobSpec, JobState, JobStatus, Mount
 from agents.link import HostLink
 from agents.spec import HostSpec
 from agents.tunnel import Tunnel
 
 __all__ = [
     "AgentError",
+    "Container",
     "Cpu",
     "Disk",
     "Event",
@@ -42,6 +43,7 @@ __all__ = [
     "LinkState",
     "MirrorFailed",
     "Mirrored",
+    "Mount",
     "NeedsUser",
     "Net",
     "Ram",

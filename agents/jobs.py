@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -38,12 +38,42 @@ _TERMINAL = frozenset(
 
 
 @dataclass(frozen=True)
+class Mount:
+    """A path of the host inside a container; `target` "" is the same path, so that argv, journal
+    and results name one place on both sides. A leading ``~/`` of `source` is the host's home."""
+
+    source: str
+    target: str = ""
+    read_only: bool = True
+
+
+@dataclass(frozen=True)
+class Container:
+    """How a job runs in Docker. The image must be on the host: nothing is pulled in passing.
+
+    `memory` and `shm` are bytes, None for the engine's own; over `memory` the job is out of
+    memory. `network` "" is the engine's default. The job folder is mounted by itself.
+    """
+
+    image: str
+    mounts: tuple[Mount, ...] = ()
+    memory: int | None = None
+    shm: int | None = None
+    gpus: bool = False
+    network: str = ""
+
+    def params(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """A program to start on a host, detached.
 
     `argv` runs without a shell; only a leading ``~/`` of argv[0] and of `cwd` expands (empty
     cwd is the home folder). Two starts with the same `op_id` are one job. An exit code in
-    `oom_codes` counts as out of memory.
+    `oom_codes` counts as out of memory. With a `container` the Docker engine of the host runs it
+    (`cwd` is then a folder in the container, the job's own when empty), else it is a process.
     """
 
     name: str
@@ -53,6 +83,12 @@ class JobSpec:
     labels: Mapping[str, str] = field(default_factory=dict)
     op_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     oom_codes: tuple[int, ...] = ()
+    container: Container | None = None
+
+    @property
+    def backend(self) -> str:
+        """`docker` or `process`."""
+        return "process" if self.container is None else "docker"
 
     def params(self) -> dict[str, Any]:
         return {
@@ -63,6 +99,8 @@ class JobSpec:
             "labels": dict(self.labels),
             "op_id": self.op_id or str(uuid.uuid4()),
             "oom_codes": list(self.oom_codes),
+            "backend": self.backend,
+            "container": self.container and self.container.params(),
         }
 
 
@@ -81,6 +119,7 @@ class JobStatus:
     pid: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     detail: str = ""
+    backend: str = "process"
 
     def as_unknown(self, why: str) -> JobStatus:
         """This status once the link is gone; what is over stays what it is."""
@@ -106,4 +145,5 @@ def parse_status(message: Mapping[str, Any]) -> JobStatus:
         pid=boolean_free_int(message.get("pid")),
         labels=mapping_of_strings(message.get("labels"), 64),
         detail=short_text(message.get("detail"), 500),
+        backend=short_text(message.get("backend"), 20) or "process",
     )

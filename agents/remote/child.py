@@ -55,6 +55,7 @@ class Child:
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None],
         merge_stderr: bool = False,
+        env: dict[str, str] | None = None,
     ) -> None:
         self._loop = loop
         self._on_output = on_output
@@ -75,7 +76,7 @@ class Child:
                     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
                 close_all(())
                 restore_signals()
-                os.execvp(argv[0], list(argv))  # noqa: S606
+                os.execvpe(argv[0], list(argv), os.environ if env is None else env)  # noqa: S606
             except BaseException:
                 os._exit(127)
         os.close(in_read)
@@ -148,10 +149,11 @@ def run_command(
     timeout: float,
     done: Callable[[int | None, bytes], None],
     limit: int = 65536,
+    env: dict[str, str] | None = None,
 ) -> None:
     """Run a fixed argv; `done(code, output)` with stdout+stderr cut at `limit` bytes.
 
-    code is None when the time ran out.
+    code is None when the time ran out. `env` is the program's whole environment.
     """
     output = bytearray()
     state = {"late": False}
@@ -167,6 +169,6 @@ def run_command(
     def collect(data: bytes) -> None:
         output.extend(data[: max(0, limit - len(output))])
 
-    child = Child(loop, argv, collect, finish, merge_stderr=True)
+    child = Child(loop, argv, collect, finish, merge_stderr=True, env=env)
     child.close_stdin()
     timer = loop.later(timeout, expire)

@@ -14,8 +14,10 @@ import signal
 import time
 
 from agents.remote import launch
-from agents.remote.digest import sha256
+from agents.remote.containers import Containers
+from agents.remote.errors import OpError
 from agents.remote.host import boot_id, is_alive, now_ms
+from agents.remote.request import check_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,19 +25,10 @@ if TYPE_CHECKING:
 
     from agents.remote.loop import Loop
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}\Z")
 JOB_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}-\d{8}-\d{6}-[0-9a-f]{4}\Z")
 TERMINAL = ("succeeded", "failed", "oom", "stopped", "lost")
 MAX_DOCUMENT = 256 * 1024
 START_GRACE_MS = 60_000
-
-
-class OpError(Exception):
-    """A request that cannot be done; code is a short fixed word, the text one sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        Exception.__init__(self, message)
-        self.code = code
 
 
 def read_document(path: str) -> bytes | None:
@@ -57,15 +50,20 @@ def _parse(data: bytes | None) -> dict[str, Any] | None:
 
 
 class JobTable:
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, loop: Loop) -> None:
         self.home = home
         self.root = os.path.join(home, ".gonogo", "jobs")
         self._boot_id = boot_id()
+        self.containers = Containers(loop, self)
 
     def folder(self, job_id: Any) -> str:
         if not isinstance(job_id, str) or not JOB_ID.match(job_id):
             raise OpError("invalid", "%r is no job id" % (job_id,))
         return os.path.join(self.root, job_id)
+
+    def document(self, job_id: str, name: str) -> dict[str, Any] | None:
+        """A small JSON object of a job's folder; None when absent, {} when unreadable."""
+        return _parse(read_document(os.path.join(self.root, job_id, name)))
 
     def ids(self) -> list[str]:
         """Every job folder, oldest first by the time in its name."""
@@ -80,12 +78,13 @@ class JobTable:
         folder = self.folder(job_id)
         if not os.path.isdir(folder):
             raise OpError("not-found", "there is no job %s on this host" % job_id)
-        job = _parse(read_document(os.path.join(folder, "job.json"))) or {}
-        ended = _parse(read_document(os.path.join(folder, "exit.json")))
-        running = ended is None and self._is_running(job)
+        job = self.document(job_id, "job.json") or {}
+        ended = self.document(job_id, "exit.json")
+        boxed = job.get("backend") == "docker"
+        running = ended is None and not boxed and self._is_running(job)
         if ended is None and not running:
             # The supervisor writes it before it goes: only now its absence says something.
-            ended = _parse(read_document(os.path.join(folder, "exit.json")))
+            ended = self.document(job_id, "exit.json")
         status = {
             "job_id": job_id,
             "name": job.get("name", job_id[:-21]),
@@ -96,11 +95,14 @@ class JobTable:
             "pid": job.get("pid"),
             "labels": job.get("labels", {}),
             "op_id": job.get("op_id", ""),
+            "backend": job.get("backend", "process"),
             "code": None,
             "detail": "",
         }
         if ended is not None:
             self._ended(status, ended)
+        elif boxed:
+            status.update(self.containers.view(job_id, job))
         else:
             self._open(status, job, folder, running)
         return status
@@ -116,7 +118,9 @@ class JobTable:
                 status["detail"] = "ended by %s" % signal.Signals(number).name
             except ValueError:
                 status["detail"] = "ended by signal %s" % number
-        if ended.get("stopped"):
+        if ended.get("lost"):
+            status.update(state="lost", detail=ended["lost"])
+        elif ended.get("stopped"):
             status["state"] = "stopped"
         elif ended.get("oom"):
             status["state"] = "oom"
@@ -162,67 +166,39 @@ class JobTable:
 
     def _find_op(self, op_id: str) -> str:
         for job_id in reversed(self.ids()):
-            job = _parse(read_document(os.path.join(self.root, job_id, "job.json"))) or {}
+            job = self.document(job_id, "job.json") or {}
             if job.get("op_id") == op_id:
                 return job_id
         return ""
 
     def create(self, params: dict[str, Any]) -> tuple[str, dict[str, Any] | None, dict[str, str]]:
         """Validate a request and make its folder; (job_id, None, {}) if op_id is known."""
-        name, argv, env = params.get("name"), params.get("argv"), params.get("env") or {}
-        op_id, labels = params.get("op_id"), params.get("labels") or {}
-        if not isinstance(name, str) or not NAME.match(name):
-            raise OpError("invalid", "a job name is lower-case letters, digits, '.', '_', '-'")
-        if not isinstance(argv, list) or not argv or not all(_is_argument(a) for a in argv):
-            raise OpError("invalid", "argv must be a list of strings without NUL")
-        if not isinstance(env, dict) or not all(
-            _is_argument(k) and k and "=" not in k and _is_argument(v) for k, v in env.items()
-        ):
-            raise OpError("invalid", "env must map names to strings")
-        if not isinstance(op_id, str) or not op_id:
-            raise OpError("invalid", "a start needs an op_id")
-        cwd = os.path.expanduser(str(params.get("cwd") or "~"))
-        if not os.path.isdir(cwd):
-            raise OpError("invalid", "the folder %s does not exist on this host" % cwd)
-        argv = [os.path.expanduser(argv[0]), *argv[1:]]
+        job, env = check_request(params)
         os.makedirs(self.root, mode=0o700, exist_ok=True)
         lock = os.open(self.root, os.O_RDONLY)
         try:
             # A second agent (a laptop that reconnected) may carry the same request.
             fcntl.flock(lock, fcntl.LOCK_EX)
-            known = self._find_op(op_id)
+            known = self._find_op(job["op_id"])
             if known:
                 return known, None, {}
             stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
             while True:
-                job_id = "%s-%s-%s" % (name, stamp, os.urandom(2).hex())
+                job_id = "%s-%s-%s" % (job["name"], stamp, os.urandom(2).hex())
                 folder = os.path.join(self.root, job_id)
                 try:
                     os.mkdir(folder, 0o700)
                     break
                 except FileExistsError:
                     continue
-            job = {
-                "v": 1,
-                "job_id": job_id,
-                "op_id": op_id,
-                "name": name,
-                "argv": argv,
-                "cwd": cwd,
-                "env": sorted(env),
-                "backend": "process",
-                "pid": None,
-                "starttime": None,
-                "boot_id": self._boot_id,
-                "created": now_ms(),
-                "cmd_sha256": sha256("\0".join(argv).encode("utf-8", "surrogatepass")).hexdigest(),
-                "labels": labels,
-                "oom_codes": params.get("oom_codes") or [],
-            }
+            job.update(job_id=job_id, boot_id=self._boot_id, created=now_ms())
             launch.write_json(folder, "job.json", job)
         finally:
             os.close(lock)
         full = dict(os.environ)
+        if job["backend"] == "docker" and "HOME" in env and "HOME" in full:
+            # The docker command goes on finding its own settings.
+            full.setdefault("DOCKER_CONFIG", os.path.join(full["HOME"], ".docker"))
         full.update(env)
         full["GONOGO_JOB_DIR"] = folder
         return job_id, job, full
@@ -235,6 +211,9 @@ class JobTable:
         if job is None:
             done(self.status(job_id))
             return
+        if job["backend"] == "docker":
+            self.containers.start(job, env, done)
+            return
         pipe = launch.launch(self.folder(job_id), job, env)
 
         def confirmed() -> None:
@@ -245,13 +224,24 @@ class JobTable:
 
         loop.read_with(pipe, confirmed)
 
-    def stop(self, loop: Loop, job_id: str, grace: float) -> dict[str, Any]:
-        """Ask the supervisor to end the job; without one, signal its group from here."""
+    def stop(
+        self,
+        loop: Loop,
+        job_id: str,
+        grace: float,
+        done: Callable[[dict[str, Any]], None],
+        fail: Callable[[str, str], None],
+    ) -> None:
+        """Ask the supervisor or the engine to end the job; without one, signal its group here."""
         status = self.status(job_id)
         if status["state"] in TERMINAL:
-            return status
+            done(status)
+            return
         folder = self.folder(job_id)
-        job = _parse(read_document(os.path.join(folder, "job.json"))) or {}
+        job = self.document(job_id, "job.json") or {}
+        if job.get("backend") == "docker":
+            self.containers.stop(job_id, grace, done, fail)
+            return
         supervisor = job.get("supervisor") or {}
         launch.write_json(folder, "stop.json", {"t": now_ms(), "grace": grace})
         if is_alive(supervisor.get("pid"), supervisor.get("starttime")):
@@ -264,8 +254,4 @@ class JobTable:
                     os.killpg(job["pid"], signal.SIGKILL)
 
             loop.later(grace, kill)
-        return self.status(job_id)
-
-
-def _is_argument(value: Any) -> bool:
-    return isinstance(value, str) and "\0" not in value
+        done(self.status(job_id))

@@ -14,10 +14,11 @@ import time
 
 from agents.remote import probes
 from agents.remote.channel import Channel
+from agents.remote.errors import OpError
 from agents.remote.gpu import Gpu
 from agents.remote.host import hello, now_ms
 from agents.remote.httpget import Health
-from agents.remote.jobs import JobTable, OpError
+from agents.remote.jobs import JobTable
 from agents.remote.loop import Loop, log, log_exception
 from agents.remote.sampler import Sampler
 from agents.remote.tail import Tails
@@ -38,7 +39,7 @@ class Agent:
         self.loop = Loop()
         self.channel = Channel(self.loop, self._receive)
         self.home = os.path.expanduser("~")
-        self.table = JobTable(self.home)
+        self.table = JobTable(self.home, self.loop)
         self.uploads = Uploads()
         self.gpu: Gpu | None = None
         self.tails: Tails | None = None
@@ -90,6 +91,7 @@ class Agent:
         self.gpu = Gpu(self.loop, interval, self._extra, bool(message.get("simulate_gpu")))
         self._extra = {}
         self.watch = JobWatch(self.loop, self.table, self.channel)
+        self.table.containers.changed = self.watch.look
         self.tails = Tails(self.loop, self.table, self.watch, self.channel)
         self._sampler.sample()
         self.loop.later(min(0.25, interval), lambda: self.loop.every(interval, self._gauge))
@@ -139,18 +141,25 @@ class Agent:
             fail("internal", "%s: %s" % (type(error).__name__, error))
 
     def _op_jobs(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
-        statuses = []
-        budget = ANSWER_BUDGET
-        for job_id in reversed(self.table.ids()):
-            statuses.append(self.table.status(job_id))
-            budget -= len(json.dumps(statuses[-1]))
-            if budget < 0:
-                statuses.pop()
-                break
-        done({"jobs": statuses[::-1]})
+        def answer() -> None:
+            statuses = []
+            budget = ANSWER_BUDGET
+            for job_id in reversed(self.table.ids()):
+                statuses.append(self.table.status(job_id))
+                budget -= len(json.dumps(statuses[-1]))
+                if budget < 0:
+                    statuses.pop()
+                    break
+            done({"jobs": statuses[::-1]})
+
+        for job_id in self.table.ids():
+            self.table.status(job_id)
+        self.table.containers.when_known(answer)
 
     def _op_job(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
-        done(self.table.status(params.get("job_id", "")))
+        job_id = params.get("job_id", "")
+        self.table.status(job_id)
+        self.table.containers.when_known(lambda: done(self.table.status(job_id)))
 
     def _op_start(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
         def started(status: dict[str, Any]) -> None:
@@ -159,9 +168,11 @@ class Agent:
         self.table.start(self.loop, params, started)
 
     def _op_stop(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
+        def ordered(status: dict[str, Any]) -> None:
+            done(self.watch.look(status["job_id"]))
+
         grace = max(0.0, min(86400.0, float(params.get("grace", 30))))
-        self.table.stop(self.loop, params.get("job_id", ""), grace)
-        done(self.watch.look(params["job_id"]))
+        self.table.stop(self.loop, params.get("job_id", ""), grace, ordered, fail)
 
     def _op_probe(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
         inner = params.get("params")
@@ -176,6 +187,7 @@ class Agent:
             self.loop.run()
         finally:
             self.uploads.discard_all()
+            self.table.containers.close()
             if self.gpu is not None:
                 self.gpu.close()
 

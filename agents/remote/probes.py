@@ -9,8 +9,8 @@ import stat
 
 from agents.remote.child import find_program, run_command
 from agents.remote.digest import sha256
+from agents.remote.errors import OpError
 from agents.remote.httpget import Get
-from agents.remote.jobs import OpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

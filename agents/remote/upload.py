@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from agents.remote.digest import sha256
-from agents.remote.jobs import OpError
+from agents.remote.errors import OpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from agents.remote.jobs import TERMINAL, OpError, read_document
+from agents.remote.errors import OpError
+from agents.remote.jobs import TERMINAL, read_document
 from agents.remote.loop import log_exception
 
 TYPE_CHECKING = False
@@ -73,6 +74,9 @@ class JobWatch:
     def look(self, job_id: str) -> dict[str, Any]:
         """Read one job's state; documents go first, so that the news finds them in place."""
         status = self._table.status(job_id)
+        if status.pop("pending", False):
+            self._open.add(job_id)
+            return status
         if status != self._known.get(job_id):
             for name in DOCUMENTS:
                 self._send_document(job_id, name)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
+import shutil
 import signal
+import subprocess
+import tarfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +47,7 @@ class Sshd:
     noise: bytes = b""
     stderr_noise: bytes = b""
     path: str = os.environ["PATH"]
+    environment: dict[str, str] = field(default_factory=dict)
     wrap: Callable[[bytes], bytes] | None = None
     logins: int = 0
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
@@ -95,7 +100,12 @@ class Sshd:
                 stdout=pipe,
                 stderr=pipe,
                 cwd=self.home,
-                env={"HOME": str(self.home), "PATH": self.path, "LANG": "C.UTF-8"},
+                env={
+                    "HOME": str(self.home),
+                    "PATH": self.path,
+                    "LANG": "C.UTF-8",
+                    **self.environment,
+                },
                 start_new_session=True,
             )
             self.children.append(child)
@@ -305,3 +315,98 @@ def watch(tmp_path: Path) -> Callable[[HostSpec], Watched]:
 @pytest.fixture
 def wait_until() -> Callable[..., Awaitable[Any]]:
     return until
+
+
+@dataclass
+class Engine:
+    """A Docker engine of the tests' own: its data, socket and containers live in `folder`."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    def docker(self, *words: str, stdin: bytes = b"") -> str:
+        """What the docker command prints; a failure fails the test."""
+        done = subprocess.run(
+            ["docker", *words], input=stdin, capture_output=True, check=False,
+            env={**os.environ, "DOCKER_HOST": self.url},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    def remove_jobs(self) -> None:
+        """Remove every job's container, also one whose removal is already on its way."""
+        for name in self.docker("ps", "-aq", "--filter", "label=gonogo.job").split():
+            argv = ["docker", "-H", self.url, "rm", "-f", name]
+            subprocess.run(argv, capture_output=True, check=False)
+
+    def start(self) -> None:
+        # No bridge and no iptables: these need modules that a machine for tests may lack.
+        self.process = subprocess.Popen(
+            ["dockerd", "--storage-driver=vfs", "--iptables=false", "--ip6tables=false",
+             "--bridge=none", "--live-restore", f"--data-root={self.folder}/data",
+             f"--exec-root={self.folder}/exec",
+             f"--pidfile={self.folder}/pid", "-H", self.url],
+            stdin=subprocess.DEVNULL, stdout=(self.folder / "log").open("ab"),
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while True:
+            asked = subprocess.run(
+                ["docker", "-H", self.url, "version"], capture_output=True, check=False
+            )
+            if asked.returncode == 0:
+                return
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                said = (self.folder / "log").read_text(errors="replace").splitlines()[-1:]
+                pytest.skip(f"dockerd does not run here: {said}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+def base_image() -> bytes:
+    """A root file system of one static busybox, as a tar archive."""
+    busybox = shutil.which("busybox")
+    if busybox is None or not subprocess.run(["ldd", busybox], capture_output=True).returncode:
+        pytest.skip("a static busybox (busybox-static) for the base image is not here")
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        tar.add(busybox, "bin/busybox")
+        for name in ("sh", "cat", "echo", "env", "id", "sleep", "tail", "true"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+        folder = tarfile.TarInfo("tmp")
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o1777
+        tar.addfile(folder)
+    return archive.getvalue()
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    missing = [name for name in ("docker", "dockerd") if shutil.which(name) is None]
+    if missing or os.getuid():
+        pytest.skip(f"a Docker engine needs {', '.join(missing) or 'root'} here")
+    image = base_image()
+    engine = Engine(tmp_path_factory.mktemp("engine"))
+    engine.start()
+    try:
+        engine.docker("import", "-", "gonogo-test:base", stdin=image)
+        yield engine
+    finally:
+        engine.stop()
+        # An engine that could be restored leaves its data mounted on itself.
+        subprocess.run(["umount", "-l", engine.folder / "data"], capture_output=True, check=False)
+    shutil.rmtree(engine.folder, ignore_errors=True)

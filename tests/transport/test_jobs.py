@@ -136,10 +136,12 @@ async def test_stop_ends_the_whole_group(make_link, wait_until):
     assert (await link.stop_job(job.job_id, 5)).state is JobState.stopped
 
 
-async def test_stop_kills_after_the_grace(make_link, wait_until):
+async def test_stop_kills_after_the_grace(sshd, make_link, wait_until):
     link = await make_link().live()
     script = "trap '' TERM; echo ready; while true; do sleep 0.1; done"
     job = await link.start_job(JobSpec("stubborn", ("sh", "-c", script)))
+    log = sshd.home / ".gonogo/jobs" / job.job_id / "log.txt"
+    await wait_until(lambda: log.read_text() == "ready\n")
     began = time.monotonic()
     status = await link.stop_job(job.job_id, 1)
     assert status.state is JobState.stopped

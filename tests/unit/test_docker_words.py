@@ -1,0 +1,134 @@
+"""What is said to docker, what its answers mean, and where a path lies for the Windows engine."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from agents.remote.docker import engine_path, explain, outcome, run_argv, time_ms
+
+JOB = {
+    "job_id": "x-20260101-000000-0000",
+    "argv": ["python", "-m", "thing", "$(boom)"],
+    "cwd": "",
+    "env": ["TOKEN"],
+    "cmd_sha256": "ab",
+    "boot_id": "one",
+    "oom_codes": [3],
+    "docker": {
+        "image": "img:1",
+        "mounts": [{"source": "/a,b", "target": "/data", "read_only": True}],
+        "memory": 1024,
+        "shm": 2048,
+        "gpus": True,
+        "network": "host",
+    },
+}
+
+
+def test_the_argv_of_a_job() -> None:
+    argv = run_argv("docker", JOB, "/home/u/jobs/x", "7:8", '["name=seccomp"]')
+    after = {word: argv[n + 1] for n, word in enumerate(argv[:-1]) if word.startswith("--")}
+    assert after["--user"] == "7:8"
+    assert (after["--memory"], after["--memory-swap"]) == ("1024", "1024")
+    assert (after["--gpus"], after["--network"], after["--pull"]) == ("all", "host", "never")
+    assert 'type=bind,"source=/a,b","target=/data",readonly' in argv
+    assert 'type=bind,"source=/home/u/jobs/x","target=/home/u/jobs/x"' in argv
+    assert argv[argv.index("TOKEN") - 1] == "--env"
+    assert argv[argv.index("img:1") + 1] == "-c"
+    assert argv[-5:] == ["/home/u/jobs/x/log.txt", *JOB["argv"]]
+    assert "--rm" not in argv
+
+
+def test_the_argv_follows_the_engine() -> None:
+    argv = run_argv("docker", JOB, "/f", "7:8", '["name=rootless","name=selinux","name=userns"]')
+    assert argv[argv.index("--user") + 1] == "0:0"
+    assert "label=disable" in argv
+    assert argv[argv.index("--userns") + 1] == "host"
+
+
+@pytest.mark.parametrize(
+    ("path", "windows"),
+    [
+        ("/mnt/c/data sets/x", "C:\\data sets\\x"),
+        ("/mnt/d", "D:\\"),
+        ("/home/u/.gonogo", "\\\\wsl.localhost\\Ubuntu\\home\\u\\.gonogo"),
+        ("/mnt/cc/x", "\\\\wsl.localhost\\Ubuntu\\mnt\\cc\\x"),
+    ],
+)
+def test_paths_for_the_windows_engine(path: str, windows: str) -> None:
+    assert engine_path(path, "/mnt/c/Docker/docker.exe", "Ubuntu") == windows
+    assert engine_path(path, "/usr/bin/docker", "Ubuntu") == path
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?", "docker-down"),
+        ("docker: Got permission denied while trying to connect to the Docker daemon socket at "
+         "unix:///var/run/docker.sock: Post \"http://…\": dial unix: connect: permission denied.",
+         "docker-permission"),
+        ("error during connect: this error may indicate that the docker daemon is not running: Get "
+         '"http://%2F%2F.%2Fpipe%2Fdocker_engine/v1.24/version": open //./pipe/docker_engine', "docker-down"),
+        ("docker: Error response from daemon: No such image: img:1.", "no-image"),
+        ('docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+         "no-gpu"),
+        ("nvidia-container-cli: initialization error: WSL environment detected but no adapters were found",
+         "no-gpu"),
+        ("write /var/lib/docker/x: no space left on device", "no-space"),
+        ("docker: Error response from daemon: something new.\n\nRun 'docker run --help'", "docker"),
+    ],
+)  # fmt: skip
+def test_known_words_become_one_sentence(text: str, code: str) -> None:
+    found, sentence = explain(text, "img:1")
+    assert found == code
+    assert sentence
+    assert "\n" not in sentence
+    if code == "docker":
+        assert sentence == "something new."
+
+
+@pytest.mark.parametrize("year", [1970, 1999, 2000, 2024, 2026, 2100])
+@pytest.mark.parametrize("month", range(1, 13))
+def test_times(year: int, month: int) -> None:
+    moment = datetime.datetime(year, month, 28, 23, 59, 58, 120_000, tzinfo=datetime.UTC)
+    assert (
+        time_ms(f"{year}-{month:02}-28T23:59:58.12345678Z") == round(moment.timestamp() * 1000) + 3
+    )
+    assert time_ms("0001-01-01T00:00:00Z") is None
+    assert time_ms(None) is None
+
+
+def at(second: int) -> str:
+    return datetime.datetime.fromtimestamp(second, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize(
+    ("code", "oom", "ended", "boot", "expected"),
+    [
+        (0, False, 5000, "one", {}),
+        (0, True, 5000, "one", {"oom": False}),
+        (137, True, 5000, "one", {"oom": True, "signal": 9, "code": None}),
+        (3, False, 5000, "one", {"oom": True}),
+        (255, False, 5000, "one", {"lost": "the Docker engine went away under it (code 255)"}),
+        (255, False, 9001, "two", {"lost": "the host rebooted while it ran"}),
+        (143, False, 8990, "two", {"lost": "the host rebooted while it ran"}),
+        (0, False, 8990, "two", {"code": 0}),
+        (7, False, 5000, "two", {"code": 7}),
+    ],
+)
+def test_how_a_container_ended(
+    code: int, oom: bool, ended: int, boot: str, expected: dict[str, object]
+) -> None:
+    state = {"ExitCode": code, "OOMKilled": oom, "FinishedAt": at(ended)}
+    result = outcome(state, JOB, None, (boot, 9_000_000))
+    assert {key: result[key] for key in expected} == expected
+    assert ("lost" in result) == ("lost" in expected)
+    assert result["t"] == ended * 1000
+
+
+def test_a_stop_that_came_too_late_did_not_stop_it() -> None:
+    state = {"ExitCode": 1, "FinishedAt": at(5000)}
+    assert outcome(state, JOB, {"t": 4_999_000}, ("one", 0))["stopped"]
+    assert not outcome(state, JOB, {"t": 5_001_000}, ("one", 0))["stopped"]
