@@ -18,6 +18,7 @@ from agents.events import (
 from agents.gauges import Cpu, Disk, Gauge, Gpu, Net, Ram
 from agents.jobs import Container, JobSpec, JobState, JobStatus, Mount
 from agents.link import HostLink
+from agents.login import LoginRequest
 from agents.spec import HostSpec
 from agents.tunnel import Tunnel
 
@@ -41,6 +42,7 @@ __all__ = [
     "LinkDown",
     "LinkLost",
     "LinkState",
+    "LoginRequest",
     "MirrorFailed",
     "Mirrored",
     "Mount",

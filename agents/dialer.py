@@ -13,6 +13,7 @@ import asyncssh
 
 from agents.errors import LinkLost, NeedsUser
 from agents.known_hosts import HostKeys, Presented
+from agents.login import Answers, LoginClient, is_encrypted, key_files
 from agents.spec import HostSpec
 from agents.transport import SshTransport
 
@@ -46,27 +47,6 @@ async def tcp_connect(host: str, port: int, timeout: float) -> socket.socket:
         raise failure
 
 
-class _Client(asyncssh.SSHClient):
-    """Tells how far the login got and decides on host keys that asyncssh does not know."""
-
-    def __init__(self, keys: HostKeys, name: str, on_connected: Callable[[], None]) -> None:
-        self._keys = keys
-        self._name = name
-        self._on_connected = on_connected
-        self.connected = False
-        self.presented: Presented | None = None
-
-    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        self.connected = True
-        self._on_connected()
-
-    def validate_host_public_key(
-        self, host: str, addr: str, port: int, key: asyncssh.SSHKey
-    ) -> bool:
-        self.presented = self._keys.judge(self._name, addr, port, key)
-        return False
-
-
 class SshDialer:
     """Connects to one host again and again; keeps the host key that waits for an answer."""
 
@@ -74,6 +54,7 @@ class SshDialer:
         self.spec = spec
         self.keys = HostKeys(())
         self.pending: Presented | None = None
+        self.answers = Answers()
         self.address: tuple[str, int] | None = None  # None behind a proxy: cannot be probed
 
     async def _prepare(self) -> tuple[asyncssh.SSHClientConnectionOptions, str, dict[str, Any]]:
@@ -95,6 +76,7 @@ class SshDialer:
             if not path.is_file():
                 raise NeedsUser(f"the identity file {path} of {self.spec.name} does not exist")
             arguments["client_keys"] = [str(path)]
+            arguments["ignore_encrypted"] = True
         try:
             options = await asyncssh.SSHClientConnectionOptions.construct(
                 host=host, config=(), **arguments
@@ -123,7 +105,7 @@ class SshDialer:
         on_authenticated: Callable[[], None],
     ) -> SshTransport:
         """Connect, log in and start `command`. Raises NeedsUser or LinkLost."""
-        self.pending = None
+        self.pending = self.answers.pending = None
         options, alias, arguments = await self._prepare()
         host, port = str(options.host), int(options.port)
         proxied = bool(options.proxy_command or options.tunnel)
@@ -137,10 +119,13 @@ class SshDialer:
                 self.keys = HostKeys(files)
             arguments["known_hosts"] = self.keys.load()
             arguments["server_host_key_algs"] = self.keys.algorithms(label, port)
-        clients: list[_Client] = []
+        configured = options.config.get("IdentityFile", ())
+        possible = key_files(self.spec.identity_file, configured)
+        encrypted = await asyncio.to_thread(lambda: [p for p in possible if is_encrypted(p)])
+        clients: list[LoginClient] = []
 
-        def client() -> _Client:
-            clients.append(_Client(self.keys, label, on_connected))
+        def client() -> LoginClient:
+            clients.append(LoginClient(self.keys, label, on_connected, self.answers, encrypted))
             return clients[-1]
 
         sock: socket.socket | None = None
@@ -170,7 +155,7 @@ class SshDialer:
         return SshTransport(conn, process)
 
     def _explain(
-        self, error: Exception, clients: list[_Client], host: str, port: int
+        self, error: Exception, clients: list[LoginClient], host: str, port: int
     ) -> NeedsUser | LinkLost:
         name = self.spec.name
         reached = bool(clients and clients[0].connected)
@@ -181,6 +166,10 @@ class SshDialer:
             self.pending = None if presented.changed else presented
             return NeedsUser(presented.explain(name, self.keys.files))
         if isinstance(error, asyncssh.PermissionDenied):
+            wanted = clients[0].wanted if clients else None
+            if wanted is not None:
+                self.answers.pending = wanted
+                return NeedsUser(wanted.sentence(name))
             return NeedsUser(f"{name} refused the login: {error.reason}")
         if isinstance(error, asyncssh.KeyExchangeFailed | asyncssh.ProtocolNotSupported):
             return NeedsUser(f"{name} and this program share no SSH algorithm: {error.reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from agents.events import Event, GaugeArrived, HostNoise, LinkChanged, LinkState
 from agents.gauges import parse_gauge
 from agents.jobsync import JobSync
 from agents.liveness import Liveness
+from agents.login import LoginRequest
 from agents.requests import HostRequests
 from agents.retry import ClockJump, backoff_delay, wait_for_retry
 from agents.session import Session
@@ -243,6 +244,25 @@ class HostLink(HostRequests):
         path = self._dialer.keys.accept(pending)
         self.retry_now()
         return path
+
+    @property
+    def pending_login(self) -> LoginRequest | None:
+        """What the login lacks and only a person knows, None when nothing is asked."""
+        return self._dialer.answers.pending
+
+    def answer_login(self, answers: Sequence[str]) -> None:
+        """Give what `pending_login` asks, in the order of its prompts, and try again.
+
+        Kept in memory until the program ends, never written. Raises ValueError when nothing
+        is asked or the number of answers is another.
+        """
+        self._dialer.answers.give(answers)
+        self.retry_now()
+
+    def skip_login(self) -> None:
+        """Go on without the asked key: the next key or a password is tried."""
+        self._dialer.answers.skip()
+        self.retry_now()
 
     @property
     def host_stderr(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from textual import work
 
-from agents import AgentError, LinkChanged
+from agents import AgentError, LinkChanged, LoginRequest
 from tui.actions import Actions
 from tui.launch import train_job
 from tui.roadmap.errors import WorkspaceError
@@ -76,8 +76,12 @@ class HostActions(Actions):
 
     @work(group="dialog", exit_on_error=False)
     async def needs_user(self, event: LinkChanged) -> None:
-        """A host that waits for the person: an unknown key is shown and may be accepted."""
+        """A host that waits for the person: an unknown key, a password, a passphrase."""
         link = self.fleet.links[event.host]
+        request = link.pending_login
+        if request is not None:
+            await self._log_in(event.host, request)
+            return
         fingerprint = link.pending_host_key
         if not fingerprint:
             self.notify(f"{event.host}: {event.detail}", severity="error", timeout=20, markup=False)
@@ -86,6 +90,22 @@ class HostActions(Actions):
         detail = f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
         if await self.push_screen_wait(ConfirmScreen(question, detail)):
             link.accept_host_key()
+
+    async def _log_in(self, host: str, request: LoginRequest) -> None:
+        """Ask for what the login lacks; escape tries the next key, `r` asks again later."""
+        link = self.fleet.links[host]
+        entries = [
+            Entry(str(number), text, secret=not shown)
+            for number, (text, shown) in enumerate(request.prompts)
+        ]
+        hint = "enter logs in   esc not now (r asks again)   kept in memory only"
+        answers = await self.push_screen_wait(FormScreen(request.sentence(host), entries, hint))
+        if link.pending_login is not request:
+            return
+        if answers is not None:
+            link.answer_login(list(answers.values()))
+        elif request.kind == "passphrase":
+            link.skip_login()
 
     @work(group="dialog", exit_on_error=False)
     async def stop_job(self, host: str, job_id: str) -> None:

@@ -49,6 +49,8 @@ class Sshd:
     path: str = os.environ["PATH"]
     environment: dict[str, str] = field(default_factory=dict)
     wrap: Callable[[bytes], bytes] | None = None
+    password: str | None = None
+    code: str | None = None
     logins: int = 0
     connections: list[asyncssh.SSHServerConnection] = field(default_factory=list)
     children: list[asyncio.subprocess.Process] = field(default_factory=list)
@@ -74,6 +76,21 @@ class Sshd:
             def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
                 outer.connections.append(conn)
                 outer.logins += 1
+
+            def password_auth_supported(self) -> bool:
+                return outer.password is not None
+
+            def validate_password(self, username: str, password: str) -> bool:
+                return password == outer.password
+
+            def kbdint_auth_supported(self) -> bool:
+                return outer.code is not None
+
+            def get_kbdint_challenge(self, *_: str) -> Any:
+                return "", "", "", [("One-time code: ", True)]
+
+            def validate_kbdint_response(self, username: str, responses: Any) -> bool:
+                return list(responses) == [outer.code]
 
             def connection_requested(self, host: str, port: int, *_: Any) -> bool:
                 return host == "127.0.0.1"

@@ -28,6 +28,8 @@ class Entry:
     value: str = ""
     placeholder: str = ""
     check: Callable[[str], str] = lambda _value: ""
+    secret: bool = False
+    """Typed without being shown, and taken as it is: blanks count."""
 
 
 class FormScreen(ModalScreen[dict[str, str] | None]):
@@ -49,7 +51,11 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
             for entry in self.entries:
                 yield Label(entry.label, classes="dialog--label", markup=False)
                 yield Input(
-                    entry.value, placeholder=entry.placeholder, id=f"in-{entry.key}", compact=True
+                    entry.value,
+                    placeholder=entry.placeholder,
+                    password=entry.secret,
+                    id=f"in-{entry.key}",
+                    compact=True,
                 )
             yield Label("", id="error", classes="dialog--error", markup=False)
             hint = self.hint or "enter saves   esc cancels"
@@ -57,7 +63,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
 
     def values(self) -> dict[str, str]:
         """What is typed now."""
-        return {e.key: self.query_one(f"#in-{e.key}", Input).value.strip() for e in self.entries}
+        typed = {e.key: self.query_one(f"#in-{e.key}", Input).value for e in self.entries}
+        return {e.key: typed[e.key] if e.secret else typed[e.key].strip() for e in self.entries}
 
     @on(Input.Submitted)
     def _next(self, event: Input.Submitted) -> None:
