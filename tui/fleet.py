@@ -21,6 +21,7 @@ from agents import (
     Mirrored,
     Tunnel,
 )
+from tui.energy import EnergyMeter
 from tui.live import LiveStore
 from tui.roadmap.gate_lock import require_gate
 from tui.roadmap.state import Verdict
@@ -55,6 +56,7 @@ class Fleet:
     ) -> None:
         self.workspace = workspace
         self.store = LiveStore()
+        self.energy = EnergyMeter(workspace.runs_dir)
         self.links: dict[str, HostLink] = {}
         self._listener = listener
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -90,8 +92,12 @@ class Fleet:
                 self.store.link_changed(event)
             case GaugeArrived(host=host, gauge=gauge):
                 self.store.gauge_arrived(host, gauge)
+                jobs = [job for (name, _), job in self.store.jobs.items() if name == host]
+                self.energy.reading(host, gauge, jobs)
             case JobChanged(host=host, job=job):
                 self.store.job_changed(host, job)
+                if str(job.state) in ENDED:
+                    self.energy.ended(host, job)
             case Mirrored(stream="run") as grown:
                 self.store.run_grew(grown.host, grown.job_id, grown.path, grown.behind, grown.reset)
         if self._listener is not None:

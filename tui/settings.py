@@ -54,13 +54,17 @@ class HostSettings(_Strict):
 
 
 class BudgetSettings(_Strict):
-    """Planned total, the binding limit, the goal's older limit; `warn_at` is a share of a row."""
+    """Planned total, the binding limit, the goal's older limit; `warn_at` is a share of a row or limit.
+
+    `price_per_kwh` is in `currency`; None means unknown, so that electricity is shown without a cost.
+    """
 
     total: Money = Decimal(269)
     limit: Money = Decimal(300)
     goal: Money = Decimal(1000)
     warn_at: Annotated[float, Field(gt=0, le=1)] = 0.8
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    price_per_kwh: Money | None = None
 
 
 class GateSettings(_Strict):
@@ -226,6 +230,7 @@ role = "server"
 # goal = 1000               # the older limit at the top of the roadmap
 # warn_at = 0.8             # share of a row at which a warning appears
 # currency = "USD"
+# price_per_kwh = 0.30      # turns measured energy into a cost; unset: unknown
 
 [gate]
 # min_improvement = 10      # percent, strictly more

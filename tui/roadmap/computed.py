@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tui.roadmap.budget import budget_table, summarize
+from tui.roadmap.derived import add_derived
 from tui.roadmap.document import Document
 from tui.roadmap.state import FieldValue, State
 from tui.roadmap.values import money_text
@@ -50,12 +51,10 @@ def _budget(document: Document, state: State, settings: Settings) -> dict[str, F
 def effective_fields(document: Document, state: State, settings: Settings) -> dict[str, FieldValue]:
     """Every field that has a value: what was set or measured, and what follows from the ledger.
 
-    A hand-set value wins over a derived one, except in the cells that are sums of the ledger.
+    A hand-set value wins over a derived one, which then stands beside it as the measured one; in the
+    cells that are sums of the ledger the sum wins.
     """
     out = {i: v for i, v in state.fields.items() if i in document.fields}
-    p_value = out.get("KM.p_value")
-    if p_value is not None and "KM.significant" in document.fields and "KM.significant" not in out:
-        word = "Yes" if Decimal(p_value.value) < Decimal(str(settings.gate.alpha)) else "No"
-        out["KM.significant"] = FieldValue(word, "derived", p_value.by, p_value.at, word)
+    add_derived(document, out, settings)
     out.update(_budget(document, state, settings))
     return out

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -157,6 +158,14 @@ class Decision:
     pinned: Mapping[str, Any]
     digest: str = ""
     """SHA-256 of the record's content, in hex."""
+
+    @property
+    def remark(self) -> str:
+        """What the roadmap's notes say of it, in one line."""
+        day = datetime.fromtimestamp(self.at / 1000, UTC).astimezone().date().isoformat()
+        against = f" Against the rule, which said {self.rule} (override)." if self.override else ""
+        reason = " ".join(self.reason.split())
+        return f"{self.outcome} on {day} by {self.by}: {reason}{against} Record {self.digest[:12]}."
 
 
 def new_cost(cost_id: str, row: str, by: str, at: int, entry: Mapping[str, Any]) -> Cost:

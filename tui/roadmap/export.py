@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 
+from tui.roadmap.appendix import with_appendix
 from tui.roadmap.computed import effective_fields
 from tui.roadmap.document import Document, Field
 from tui.roadmap.progress import CLOSED, box_status
@@ -110,4 +111,4 @@ def export_markdown(document: Document, state: State, settings: Settings) -> str
         out.append(ending)
         if number in quoted and number < len(document.lines) and document.lines[number].strip():
             out.append(newline)  # a line right below a quote would be drawn into it
-    return "".join(out)
+    return with_appendix(document, state, "".join(out))

@@ -8,13 +8,14 @@ NO-GO proves that there is no effect.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 from tui.roadmap import evidence
-from tui.roadmap.errors import InvalidValue
+from tui.roadmap.errors import Conflict, InvalidValue
 from tui.roadmap.evidence import fingerprint
+from tui.roadmap.pins import pinned_now, what_changed
 from tui.roadmap.results import PATH, Comparison, Loaded, load_comparison
 from tui.roadmap.state import Decision
 from tui.roadmap.values import clean_text
@@ -42,6 +43,8 @@ class Criterion:
     evidence: str = ""
     detail: str = ""
     box: str = ""
+    at: int = 0
+    """UTC ms of the evidence, 0 without any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,19 @@ class StrictReport:
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """Everything the gate screen shows. `changed` is True where the evidence differs from the signed."""
+    """Everything the gate screen shows. `changes` says what differs from what was signed."""
 
     criteria: tuple[Criterion, ...]
     rule: Outcome
     decision: Decision | None
     strict: StrictReport
-    changed: bool = False
+    changes: tuple[str, ...] = ()
     comparison: Comparison | None = None
+
+    @property
+    def changed(self) -> bool:
+        """True where anything differs from what the decision in force stands on."""
+        return bool(self.changes)
 
 
 def rule_of(criteria: tuple[Criterion, ...]) -> Outcome:
@@ -96,10 +104,12 @@ def _trained(ws: Changes) -> Criterion:
     results = [_box_verdict(ws, box) for box in boxes]
     passed = False if False in results else True if all(results) else None
     done = sum(result is True for result in results)
-    proofs = [v.evidence for b in boxes if (v := ws.state.verdicts.get(b)) and v.evidence]
+    known = [v for b in boxes if (v := ws.state.verdicts.get(b))]
+    proofs = [v.evidence for v in known if v.evidence]
     return Criterion(
         "C1", "Both models trained", f"{done} of 2", "2 of 2", _judge(passed),
         proofs[-1] if proofs else "", f"boxes {' and '.join(boxes)}", "S3.C1",
+        max((v.at for v in known), default=0),
     )  # fmt: skip
 
 
@@ -121,7 +131,7 @@ def _no_errors(ws: Changes, loaded: Loaded, trained: Criterion) -> Criterion:
     detail = f"failed: {', '.join(bad[:6])}" if bad else f"{errors} errors in the evaluation"
     return Criterion(
         "C5", "No crashes or errors", value, "0 errors", _judge(passed), _proof(loaded),
-        detail if passed is not None else loaded.problem, "S3.C5",
+        detail if passed is not None else loaded.problem, "S3.C5", loaded.at,
     )  # fmt: skip
 
 
@@ -137,13 +147,14 @@ def _measured(ws: Changes, loaded: Loaded) -> tuple[Criterion, ...]:
     improvement = Criterion(
         "C2", "Average improvement", "no data" if average is None else f"{average:+.1f} %",
         f"> {gate.min_improvement:g} %", _judge(better), proof,
-        why or f"mean of {defined} of {gate.metrics} metrics, relative", "S3.C2",
+        why or f"mean of {defined} of {gate.metrics} metrics, relative", "S3.C2", loaded.at,
     )  # fmt: skip
     p = found.p_value if found else None
     significance = Criterion(
         "C3", "Significance", "no data" if p is None else f"p = {p:.3g}", f"p < {gate.alpha:g}",
         _judge(None if p is None else p < gate.alpha), proof,
-        why or f"{gate.sided} {gate.test} over {found.n if found else 0} samples, composite", "S3.C3",
+        why or f"{gate.sided} {gate.test} over {found.n if found else 0} samples, composite",
+        "S3.C3", loaded.at,
     )  # fmt: skip
     metric = found.metric(VULNERABILITY) if found else None
     known = metric is not None and metric.control is not None and metric.experiment is not None
@@ -152,14 +163,14 @@ def _measured(ws: Changes, loaded: Loaded) -> tuple[Criterion, ...]:
     vulnerability = Criterion(
         "C4", "Vulnerability improves", f"{experiment:.3g}" if known else "no data",
         f"< {control:.3g}" if known else "< control", _judge(experiment < control if known else None),
-        proof, why or "lower is better", "S3.C4",
+        proof, why or "lower is better", "S3.C4", loaded.at,
     )  # fmt: skip
     metrics = found.metrics if found else ()
     whole = [m for m in metrics if m.missing == 0 and None not in (m.control, m.experiment)]
     complete = Criterion(
         "C6", "All metrics calculated", f"{len(whole)} of {gate.metrics}" if found else "no data",
         f"{gate.metrics} of {gate.metrics}", _judge(len(whole) >= gate.metrics if found else None), proof,
-        why or "finite in both arms, no missing rows", "S3.C6",
+        why or "finite in both arms, no missing rows", "S3.C6", loaded.at,
     )  # fmt: skip
     return improvement, significance, vulnerability, complete
 
@@ -181,7 +192,9 @@ def _strict(ws: Changes, loaded: Loaded) -> StrictReport:
         number: int, label: str, value: str | None, threshold: str, ok: bool | None
     ) -> Criterion:
         shown = value if ok is not None and value is not None else "no data"
-        return Criterion(f"X{number}", label, shown, threshold, _judge(ok), proof, loaded.problem)
+        return Criterion(
+            f"X{number}", label, shown, threshold, _judge(ok), proof, loaded.problem, at=loaded.at
+        )
 
     name = gate.primary.replace("_", " ")
     below = None if p is None else p < gate.alpha
@@ -207,15 +220,17 @@ def evaluate(ws: Changes) -> GateReport:
     improvement, significance, vulnerability, complete = _measured(ws, loaded)
     errors = _no_errors(ws, loaded, trained)
     criteria = (trained, improvement, significance, vulnerability, errors, complete)
-    signed = decision.pinned.get("files", {}).get(PATH.as_posix(), "") if decision else ""
-    return GateReport(
-        criteria,
-        rule_of(criteria),
-        decision,
-        _strict(ws, loaded),
-        decision is not None and signed != _proof(loaded),
-        loaded.comparison,
+    report = GateReport(
+        criteria, rule_of(criteria), decision, _strict(ws, loaded), (), loaded.comparison
     )
+    if decision is None:
+        return report
+    now = pinned_now(ws, report, _files(loaded))
+    return replace(report, changes=what_changed(decision.pinned, now))
+
+
+def _files(loaded: Loaded) -> dict[str, str]:
+    return {PATH.as_posix(): _proof(loaded)} if loaded.sha256 else {}
 
 
 def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]:
@@ -239,27 +254,27 @@ def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]
             f" and a reason of at least {MIN_OVERRIDE_REASON} characters."
         )
     loaded = load_comparison(ws.root)
-    files = {}
     if loaded.sha256:
-        files[PATH.as_posix()] = evidence.keep(ws.root / "evidence", (ws.root / PATH).read_bytes())
+        kept = evidence.keep(ws.root / "evidence", (ws.root / PATH).read_bytes())
+        if kept != _proof(loaded):
+            raise Conflict(f"{PATH.name} changed this very moment; look at it and decide again.")
     return {
         "outcome": outcome,
         "rule": report.rule,
         "reason": why,
         "override": against,
+        "note_on": _gate_section(ws),
         "fills": _fills(ws, report),
         "pinned": {
-            "criteria": [asdict(criterion) for criterion in report.criteria],
-            "strict": {
-                "rule": report.strict.rule,
-                "criteria": [asdict(criterion) for criterion in report.strict.criteria],
-            },
-            "definitions": ws.settings.gate.model_dump(mode="json"),
+            **pinned_now(ws, report, _files(loaded)),
             "n": report.comparison.n if report.comparison else None,
-            "files": files,
             "roadmap": fingerprint(ws.document),
         },
     }
+
+
+def _gate_section(ws: Changes) -> str:
+    return next((b.section_id for b in ws.document.boxes.values() if b.kind == "radio"), "")
 
 
 def _fills(ws: Changes, report: GateReport) -> dict[str, str]:

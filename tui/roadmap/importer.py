@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from tui.roadmap.appendix import without_appendix
 from tui.roadmap.document import Box, Document, Field
 from tui.roadmap.errors import InvalidValue
 from tui.roadmap.lines import split_lines
@@ -72,7 +73,7 @@ def _compile(line: str, boxes: list[Box], fields: list[Field]) -> re.Pattern[str
 
 def read_filled(document: Document, text: str) -> Filled:
     """Reads a filled copy of `document`. Raises InvalidValue naming the first line that does not fit."""
-    lines, _ = split_lines(text)
+    lines, _ = split_lines(without_appendix(document, text))
     boxes: defaultdict[int, list[Box]] = defaultdict(list)
     fields: defaultdict[int, list[Field]] = defaultdict(list)
     for box in document.boxes.values():

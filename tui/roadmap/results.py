@@ -83,6 +83,8 @@ class Loaded:
     comparison: Comparison | None
     sha256: str
     problem: str
+    at: int = 0
+    """UTC ms of the file's last change, 0 without a file."""
 
 
 @lru_cache(maxsize=8)
@@ -95,11 +97,12 @@ def _read(path: Path, mtime_ns: int, size: int) -> Loaded:
         return Loaded(None, "", f"{path.name}: {error.strerror}")
     digest = hashlib.sha256(blob).hexdigest()
     try:
-        return Loaded(Comparison.model_validate_json(blob), digest, "")
+        return Loaded(Comparison.model_validate_json(blob), digest, "", mtime_ns // 1_000_000)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return Loaded(None, digest, f"{path.name}: {where or 'file'}: {first['msg']}")
+        why = f"{path.name}: {where or 'file'}: {first['msg']}"
+        return Loaded(None, digest, why, mtime_ns // 1_000_000)
 
 
 def load_comparison(root: Path) -> Loaded:

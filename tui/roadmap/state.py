@@ -251,6 +251,12 @@ class State:
                 digest(record.data),
             )
         )
+        section = str(new.get("note_on", ""))
+        if section:
+            before = self.notes.get(section)
+            remark = self.decisions[-1].remark
+            self.notes[section] = f"{before}\n{remark}" if before else remark
+            self._touched["note", section] = record
         for item, value in new.get("fills", {}).items():
             self._put_field(item, str(value), "gate", record.by, record.at)
             self._touched["field", item] = record
