@@ -11,8 +11,11 @@ from pathlib import Path
 
 import click
 
-from tui.cli_change import cost, decide, field, note, redo, tick, undo, untick, waive
+from tui.cli_accounts import attention, dates, field, na, waive
+from tui.cli_change import note, redo, tick, undo, untick
 from tui.cli_common import NO_WORKSPACE, USAGE, Run, common
+from tui.cli_gate import decide, gate
+from tui.cli_money import budget, cost, energy
 from tui.cli_show import export, log, status
 from tui.cli_verify import verify
 from tui.roadmap.workspace import Workspace
@@ -152,10 +155,16 @@ def app(run: Run) -> None:
 
 
 for _command in (
+    attention,
+    budget,
     cost,
+    dates,
     decide,
+    energy,
     export,
     field,
+    gate,
+    na,
     log,
     note,
     redo,

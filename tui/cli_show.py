@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import click
 
 from tui.cli_common import Run, common
+from tui.files import write_file
 from tui.roadmap.budget import summarize
-from tui.roadmap.errors import NotSaved, UnknownId
+from tui.roadmap.errors import UnknownId
 from tui.roadmap.progress import box_status, overall, section_progress
 from tui.roadmap.state import Record
 from tui.roadmap.values import money_text
@@ -143,6 +142,8 @@ def _describe(record: Record) -> str:
         return " ".join(text.split())
     if record.do == "decision":
         return f"{data['new'].get('outcome')}: {data['new'].get('reason')}"
+    if record.do in ("costs", "measured"):
+        return f"{len(data['new'])} from {record.item}"
     if record.do == "cost":
         return f"{record.item} {data['new'].get('amount')} {data['new'].get('note', '')}".rstrip()
     return f"{data.get('of', '')} {record.item}".strip()
@@ -186,16 +187,5 @@ def export(run: Run, target: Path | None, force: bool) -> None:
             sys.stdout.buffer.write(text.encode("utf-8"))
             sys.stdout.buffer.flush()
         return
-    if target.exists() and not force:
-        raise NotSaved(f"{target} exists; --force overwrites it.")
-    temporary = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(text.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise NotSaved(f"{target}: {error.strerror}.") from None
+    write_file(target, text.encode("utf-8"), force)
     run.answer({"file": str(target), "bytes": len(text.encode())}, f"wrote {target}")

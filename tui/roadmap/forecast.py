@@ -19,6 +19,7 @@ from tui.roadmap.state import Cost, State
 
 _SAMPLES = re.compile(r"\b(\d{1,6})(?: \w+)? samples\b", re.I)
 _EVALUATION = re.compile(r"evaluat", re.I)
+_NO_EVALUATION = re.compile(r"electric|power|storage", re.I)
 CENT = Decimal("0.01")
 
 
@@ -60,8 +61,8 @@ def forecasts(document: Document, state: State, summary: BudgetSummary) -> tuple
     source: tuple[str, Decimal] | None = None
     for row in summary.rows:
         samples = evaluated_samples(document, row.section_id)
-        if not samples:
-            continue
+        if not samples or _NO_EVALUATION.search(row.notes):
+            continue  # a quick look at ten samples is not what such a row pays for
         spent = sum((c.amount for c in state.costs if _counts(c, row.name)), Decimal(0))
         if row.actual is not None and spent > 0:
             source = (row.name, spent / samples)

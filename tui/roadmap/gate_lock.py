@@ -66,3 +66,16 @@ def require_gate(ws: Changes, stage: str) -> None:
     reason = gate_lock(ws, stage)
     if reason:
         raise GateLocked(reason)
+
+
+def reason_wanted(ws: Changes, box_id: str) -> str:
+    """Why ticking this box asks for a reason, "" where it does not.
+
+    That is the work of a phase behind the gate before GO; what a plan only looks back on (success
+    criteria, next steps) is not.
+    """
+    box = ws.document.boxes.get(box_id)
+    phases = {b.target for b in ws.document.boxes.values() if b.kind == "tracker"}
+    if box is None or (phases and box.section_id not in phases):
+        return ""
+    return gate_lock(ws, box.section_id).partition(";")[0]
