@@ -15,6 +15,7 @@ from agents.events import (
     Mirrored,
     MirrorFailed,
 )
+from agents.fetch import Fetched
 from agents.gauges import Cpu, Disk, Gauge, Gpu, Net, Ram
 from agents.jobs import Container, JobSpec, JobState, JobStatus, Mount
 from agents.link import HostLink
@@ -28,6 +29,7 @@ __all__ = [
     "Cpu",
     "Disk",
     "Event",
+    "Fetched",
     "Gauge",
     "GaugeArrived",
     "Gpu",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from agents.errors import LinkDown, RemoteError
+from agents.fetch import Fetched, fetch
 from agents.jobs import JobSpec, JobStatus, parse_status
 from agents.jobsync import JobSync
 from agents.session import Session
-from agents.transfer import put_file
+from agents.transfer import Progress, persist, put_file
 from agents.transport import ByteReader, ByteWriter
 from agents.tunnel import Tunnel
 
@@ -99,10 +99,36 @@ class HostRequests:
         return await self.call("probe", timeout=timeout + 2, name=name, params=inner)
 
     async def put_file(
-        self, local: Path, remote: str, progress: Callable[[int, int], None] | None = None
+        self,
+        local: Path,
+        remote: str,
+        progress: Progress | None = None,
+        *,
+        patience: float = 0,
     ) -> str:
-        """Copy a file to the host; returns its SHA-256. See :mod:`agents.transfer`."""
-        return await put_file(self.call, self.call_with_bytes, local, remote, progress)
+        """Copy a file to the host; returns its SHA-256. See :mod:`agents.transfer`.
+
+        After a drop it goes on where it was, if the link is back within `patience` s.
+        """
+        return await persist(
+            lambda: put_file(self.call, self.call_with_bytes, local, remote, progress),
+            self.wait_live,
+            patience,
+        )
+
+    async def fetch(
+        self,
+        remote: str,
+        target: Path,
+        progress: Progress | None = None,
+        *,
+        replace: bool = False,
+        patience: float = 0,
+    ) -> Fetched:
+        """Copy a file or folder from the host. See :mod:`agents.fetch`; `patience` as above."""
+        return await persist(
+            lambda: fetch(self.call, remote, target, progress, replace), self.wait_live, patience
+        )
 
     async def open_connection(self, port: int) -> tuple[ByteReader, ByteWriter]:
         """A byte stream to 127.0.0.1:port of the host. Raises LinkDown."""

@@ -125,7 +125,10 @@ class Session:
             if future is None or future.done():
                 return
             if kind == "result" and isinstance(message.get("value"), dict):
-                future.set_result(message["value"])
+                value = message["value"]
+                if blob is not None:
+                    value["blob"] = blob
+                future.set_result(value)
             else:
                 code, text = message.get("code"), message.get("message")
                 future.set_exception(RemoteError(str(code)[:40], str(text)[:2000]))

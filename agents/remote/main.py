@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 
-from agents.remote import probes
+from agents.remote import download, probes
 from agents.remote.channel import Channel
 from agents.remote.errors import OpError
 from agents.remote.gpu import Gpu
@@ -50,10 +50,17 @@ class Agent:
             "stop_job": self._op_stop,
             "job": self._op_job,
             "probe": self._op_probe,
-            "put_begin": lambda params, blob, done, fail: done(self.uploads.begin(params)),
+            "put_begin": lambda params, blob, done, fail: self.loop.work(
+                self.uploads.begin(params, done, fail)
+            ),
             "put_data": lambda params, blob, done, fail: done(self.uploads.data(params, blob)),
             "put_commit": lambda params, blob, done, fail: done(self.uploads.commit(params)),
             "put_abort": lambda params, blob, done, fail: done(self.uploads.abort(params)),
+            "get_list": lambda params, blob, done, fail: done(download.listing(params)),
+            "get_data": lambda params, blob, done, fail: done(*download.piece(params)),
+            "get_sum": lambda params, blob, done, fail: self.loop.work(
+                self._guarded(download.checksum(params, done, fail), fail)
+            ),
             "host": lambda params, blob, done, fail: done(hello(self.home)),
         }
         self.channel.send_raw(b"\0\0GONOGO " + nonce.encode("ascii") + b"\n")
@@ -117,10 +124,10 @@ class Agent:
         params = message.get("params")
         answered = []
 
-        def done(value: dict[str, Any]) -> None:
+        def done(value: dict[str, Any], data: bytes | None = None) -> None:
             if not answered:
                 answered.append(True)
-                self.channel.send({"m": "result", "id": number, "value": value})
+                self.channel.send({"m": "result", "id": number, "value": value}, data)
 
         def fail(code: str, text: str) -> None:
             if not answered:
@@ -139,6 +146,14 @@ class Agent:
         except Exception as error:
             log_exception("operation %s" % message.get("op"))
             fail("internal", "%s: %s" % (type(error).__name__, error))
+
+    @staticmethod
+    def _guarded(steps: Any, fail: Any) -> Any:
+        """Work whose refusal reaches the laptop although nobody waits for it here."""
+        try:
+            yield from steps
+        except OpError as error:
+            fail(error.code, str(error))
 
     def _op_jobs(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
         def answer() -> None:
@@ -186,7 +201,7 @@ class Agent:
         try:
             self.loop.run()
         finally:
-            self.uploads.discard_all()
+            self.uploads.close_all()
             self.table.containers.close()
             if self.gpu is not None:
                 self.gpu.close()

@@ -149,10 +149,10 @@ async def test_put_file_replaces_whole_or_not_at_all(sshd, proxy, make_link, tmp
     with pytest.raises(LinkDown):
         await link.put_file(local, "~/model.bin", cut_half_way)
     assert target.read_bytes() == b"old"
-    await wait_until(lambda: [p.name for p in sshd.home.iterdir()] == ["model.bin"])
     await link.wait_live(10)
-    await link.put_file(local, "~/model.bin")
+    await link.put_file(local, "~/model.bin", patience=10)
     assert target.read_bytes() == local.read_bytes()
+    assert [p.name for p in sshd.home.iterdir()] == ["model.bin"]
 
 
 @pytest.mark.parametrize("remote", ["relative/name", "", "/", "/proc/nope/x"])

@@ -1,0 +1,106 @@
+"""Hand out a file or a folder of files in pieces: what is there, a piece, a checksum."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from agents.remote.digest import sha256
+from agents.remote.errors import OpError
+from agents.remote.upload import hashed, why
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+    Done = Callable[[dict[str, Any]], None]
+    Fail = Callable[[str, str], None]
+
+PIECE = 256 * 1024
+MAX_FILES = 5000
+
+
+def _root(params: dict[str, Any]) -> str:
+    path = os.path.expanduser(str(params.get("path", "")))
+    if not os.path.isabs(path):
+        raise OpError("invalid", "%r is neither absolute nor below ~" % params.get("path"))
+    return path
+
+
+def _open(params: dict[str, Any]) -> tuple[int, os.stat_result, str]:
+    """The file `name` below `path` ("" is `path` itself); links inside a folder are not followed."""
+    root, name = _root(params), str(params.get("name", ""))
+    parts = name.split("/") if name else []
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise OpError("invalid", "%r is no name below %s" % (name, root))
+    path = os.path.join(root, name) if name else root
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (os.O_NOFOLLOW if name else 0))
+        info = os.fstat(fd)
+    except OSError as error:
+        raise OpError("unreadable", why(path, error)) from error
+    if not stat.S_ISREG(info.st_mode):
+        os.close(fd)
+        raise OpError("unreadable", "%s is no regular file" % path)
+    return fd, info, path
+
+
+def listing(params: dict[str, Any]) -> dict[str, Any]:
+    """{kind: file|folder, files: [[name, size, mtime_ns, mode], …], skipped: count of others}."""
+    root = _root(params)
+    if not os.path.isdir(root):
+        fd, info, _ = _open({"path": root})
+        os.close(fd)
+        entry = ["", info.st_size, info.st_mtime_ns, info.st_mode & 0o777]
+        return {"kind": "file", "files": [entry], "skipped": 0}
+    files: list[list[Any]] = []
+    skipped = 0
+    for folder, folders, names in os.walk(root):
+        skipped += sum(os.path.islink(os.path.join(folder, name)) for name in folders)
+        folders.sort()
+        for name in sorted(names):
+            info = os.lstat(os.path.join(folder, name))
+            relative = os.path.relpath(os.path.join(folder, name), root)
+            if not stat.S_ISREG(info.st_mode) or not _is_text(relative):
+                skipped += 1
+                continue
+            files.append([relative, info.st_size, info.st_mtime_ns, info.st_mode & 0o777])
+            if len(files) > MAX_FILES:
+                raise OpError("too-many", "%s holds more than %d files" % (root, MAX_FILES))
+    return {"kind": "folder", "files": files, "skipped": skipped}
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def piece(params: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+    """At most PIECE bytes from `offset`; refused when the file is not the one that was listed."""
+    fd, info, path = _open(params)
+    try:
+        if [info.st_size, info.st_mtime_ns] != [params.get("size"), params.get("mtime_ns")]:
+            raise OpError("changed", "%s changed while it was copied: ask again" % path)
+        data = os.pread(fd, PIECE, int(params.get("offset", 0)))
+    except OSError as error:
+        raise OpError("unreadable", why(path, error)) from error
+    finally:
+        os.close(fd)
+    return {"offset": params.get("offset")}, data
+
+
+def checksum(params: dict[str, Any], done: Done, fail: Fail) -> Iterator[int]:
+    """{sha256} of the first `size` bytes of a file, as slices of work."""
+    fd, _, path = _open(params)
+    try:
+        digest = sha256()
+        yield from hashed(fd, digest, int(params.get("size", 0)))
+    except OSError as error:
+        fail("unreadable", why(path, error))
+        return
+    finally:
+        os.close(fd)
+    done({"sha256": digest.hexdigest()})
