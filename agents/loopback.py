@@ -25,7 +25,8 @@ import asyncssh
 
 from agents.remote.host import is_alive, process_stat
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ")
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ",
+             "DOCKER_HOST", "DOCKER_CONTEXT")  # fmt: skip
 START_TIMEOUT = 15.0
 
 

@@ -84,6 +84,7 @@ class GonogoApp(HostActions, App[None]):
         if self.first_mode:
             self.switch_mode(self.first_mode)
         self.fleet.start()
+        self.fleet.start_tunnel()
         self.set_interval(FRAME_SECONDS, self._frame)
         self.set_interval(POLL_SECONDS, self._poll_state)
         for warning in self.ws.warnings:

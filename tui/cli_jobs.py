@@ -19,8 +19,16 @@ CONNECT_SECONDS = 15.0
 FAILED, UNREACHABLE = 1, 5
 
 
-def with_fleet(run: Run, workspace: Workspace, work: Callable[[Fleet], Awaitable[T]]) -> T:
-    """Open the links, do the work, close them. An unreachable host is exit code 5."""
+def with_fleet(
+    run: Run,
+    workspace: Workspace,
+    work: Callable[[Fleet], Awaitable[T]],
+    passing: tuple[type[Exception], ...] = (),
+) -> T:
+    """Open the links, do the work, close them. An unreachable host is exit code 5.
+
+    Exceptions of the `passing` kinds are the caller's own.
+    """
 
     async def session() -> T:
         fleet = Fleet(workspace)
@@ -32,6 +40,8 @@ def with_fleet(run: Run, workspace: Workspace, work: Callable[[Fleet], Awaitable
 
     try:
         return asyncio.run(session())
+    except passing:
+        raise
     except (AgentError, TimeoutError) as problem:
         run.fail(str(problem) or "no answer in time", type(problem).__name__, UNREACHABLE)
 

@@ -22,12 +22,16 @@ from agents import (
     Tunnel,
 )
 from tui.energy import EnergyMeter
+from tui.lights import TunnelView, look, stable_port
 from tui.live import LiveStore
 from tui.roadmap.gate_lock import require_gate
 from tui.roadmap.state import Verdict
 from tui.roadmap.verify import verify
 from tui.roadmap.workspace import Workspace
 from tui.settings import HostSettings
+
+LIGHTS_SECONDS = 5.0
+"""Between two looks at the tunnel's lights."""
 
 ENDED = frozenset({"succeeded", "failed", "oom", "stopped", "lost"})
 """Job states that will not change any more."""
@@ -59,6 +63,8 @@ class Fleet:
         self.energy = EnergyMeter(workspace.runs_dir)
         self.links: dict[str, HostLink] = {}
         self._listener = listener
+        self._tunnel: Tunnel | None = None
+        self._tunnel_lock = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         settings = workspace.settings
         for name, host in settings.hosts.items():
@@ -128,9 +134,26 @@ class Fleet:
         return await self.links[host].stop_job(job_id, grace)
 
     async def tunnel(self) -> Tunnel:
-        """A local port that leads to MLflow on its host and survives reconnects."""
-        settings = self.workspace.settings.mlflow
-        return await self.links[settings.host].open_tunnel(settings.port, settings.local_port)
+        """The local port that leads to MLflow on its host: one a fleet, the same at every start."""
+        async with self._tunnel_lock:
+            if self._tunnel is None:
+                settings = self.workspace.settings.mlflow
+                port = settings.local_port or stable_port(self.workspace.root, settings.host)
+                self._tunnel = await self.links[settings.host].open_tunnel(settings.port, port)
+            return self._tunnel
+
+    def start_tunnel(self) -> None:
+        """Keep MLflow's tunnel open and its lights known for as long as the fleet lives."""
+        if self.workspace.settings.mlflow.host in self.links and "tunnel" not in self._tasks:
+            self._tasks["tunnel"] = asyncio.create_task(self._watch_tunnel(), name="tunnel")
+
+    async def _watch_tunnel(self) -> None:
+        host = self.workspace.settings.mlflow.host
+        tunnel = await self.tunnel()
+        while True:
+            lights = await look(self.links[host], tunnel)
+            self.store.tunnel_seen(TunnelView(host, tunnel.url, lights, self.store.clock()))
+            await asyncio.sleep(LIGHTS_SECONDS)
 
     async def wait_job(
         self, host: str, job_id: str, timeout: float, poll: float = 0.2

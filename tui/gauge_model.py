@@ -77,7 +77,8 @@ def gauge_model(host: HostView, now: float, vram_limit: int | None = None) -> Ga
             "disk_total": gauge.disk.total,
             "history": tuple(None if v is None else round(v / 5) * 5.0 for v in values),
             "history_of": "gpu" if with_gpu else "cpu",
-            "health": tuple(gauge.health.items()),
+            "health": () if host.tunnel else tuple(gauge.health.items()),
+            "tunnel": host.tunnel,
         }
     )
 
@@ -103,5 +104,6 @@ def host_chip_model(host: HostView, now: float, now_ms: int) -> HostChip:
         disk_free=gauge.disk.free // 10**9 * 10**9 if gauge and gauge.disk.free else None,
         simulated=bool(gpu and gpu.simulated),
         stale=not host.fresh(now),
-        health=tuple(gauge.health.items()) if gauge and host.live else (),
+        health=tuple(gauge.health.items()) if gauge and host.live and not host.tunnel else (),
+        tunnel=host.tunnel if host.live else None,
     )

@@ -16,6 +16,7 @@ from typing import Any
 from agents import Gauge, JobStatus, LinkChanged, LinkState
 from pipeline.journal import RunReader, number
 from tui.chart.series import Series
+from tui.lights import TunnelView
 from tui.tail import clean
 
 HISTORY = 240
@@ -53,6 +54,7 @@ class HostView:
     util: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
     cpu: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
     vram_peak: int | None = None
+    tunnel: TunnelView | None = None
     lost_since_ms: int | None = None
     """When the link went away, through all attempts to get it back; None while it is live."""
 
@@ -212,6 +214,13 @@ class LiveStore:
         if gpu and gpu.mem_used is not None:
             host.vram_peak = max(host.vram_peak or 0, gpu.mem_used)
         self.version += 1
+
+    def tunnel_seen(self, view: TunnelView) -> None:
+        """Take in the lights of the tunnel to a host."""
+        host = self.add_host(view.host, "")
+        before, host.tunnel = host.tunnel, view
+        if before is None or [x.ok for x in before.lights] != [x.ok for x in view.lights]:
+            self.version += 1
 
     def job_changed(self, host: str, job: JobStatus) -> JobStatus | None:
         """Take in a job's state; returns what was known of it before."""

@@ -42,6 +42,19 @@ def call(base: str, path: str, body: dict[str, Any] | None = None, timeout: floa
         raise MlflowError(f"MLflow did not answer {path}: {problem}") from problem
 
 
+def get_text(base: str, path: str, timeout: float = 10) -> tuple[int, str]:
+    """(status, text) of one GET; status 0 with the reason when no answer came."""
+    if not base.startswith("http://127.0.0.1:"):
+        raise MlflowError(f"refusing to call {base}: MLflow is reached on the loopback only")
+    try:
+        with urllib.request.urlopen(f"{base}{path}", timeout=timeout) as answer:  # noqa: S310
+            return answer.status, answer.read(4096).decode("utf-8", "replace")
+    except urllib.error.HTTPError as problem:
+        return problem.code, problem.read(4096).decode("utf-8", "replace")
+    except (OSError, ValueError) as problem:
+        return 0, str(problem)
+
+
 def find_run(base: str, run_id: str) -> dict[str, Any] | None:
     """The MLflow run that carries the tag `gonogo.run_id` = `run_id`, or None."""
     found = call(base, "/api/2.0/mlflow/experiments/search", {"max_results": 1000})

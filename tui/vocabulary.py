@@ -119,6 +119,15 @@ def age(seconds: float) -> str:
     return f"{int(seconds // 86400)}d"
 
 
+def size(amount: float) -> str:
+    """Bytes in the unit that fits: `512 B`, `3.4 MB`, `16.1 GB`."""
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
 def gib(amount: int | None) -> str:
     """Bytes as GiB with one decimal, or a dash where the host could not say."""
     return "—" if amount is None else f"{amount / 2**30:.1f}"

@@ -8,6 +8,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
+from tui.lights import TunnelView
 from tui.vocabulary import (
     DIM,
     FAIL,
@@ -23,6 +24,7 @@ from tui.vocabulary import (
     marks,
     sparkline,
 )
+from tui.widgets.status_header import lights
 
 Part = str | Content | tuple[str, str]
 
@@ -67,6 +69,7 @@ class GaugeModel:
     history: tuple[float | None, ...] = ()
     history_of: str = "cpu"
     health: tuple[tuple[str, str], ...] = ()
+    tunnel: TunnelView | None = None
     vram_limit: int | None = None
 
 
@@ -103,6 +106,9 @@ def head_line(model: GaugeModel) -> Content:
         head.append((f"  [{model.rung}]", DIM))
     for name, health in model.health:
         head += ["  ", (f"{name} {health}", PASS if health == "ok" else FAIL)]
+    if model.tunnel is not None and model.link == "live":
+        head += ["  ", *lights(model.tunnel), (f" {model.tunnel.url}", DIM)]
+        head.append((f"  {model.tunnel.trouble}" if model.tunnel.trouble else "", WARN))
     if model.detail and model.link != "live":
         head.append((f"  {model.detail}", WARN))
     elif not model.gpus and model.age_s is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widget import Widget
 
+from tui.lights import TunnelView
 from tui.vocabulary import DIM, FAIL, LINKS, OUTCOMES, PASS, STALE, STRONG, WARN, age, clip, gib
 
 
@@ -24,6 +25,7 @@ class HostChip:
     simulated: bool = False
     stale: bool = False
     health: tuple[tuple[str, str], ...] = ()
+    tunnel: TunnelView | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,13 @@ class HeaderModel:
 EMPTY = HeaderModel("gonogo", "", 0, 0, "", "", "", False)
 
 
+def lights(tunnel: TunnelView) -> list[str | Content | tuple[str, str]]:
+    """`mlflow ●●○`: socket, /health, API; lit and dark differ in shape as well as in colour."""
+    marks = [(light.mark, PASS if light.ok else DIM if light.ok is None else FAIL)
+             for light in tunnel.lights]  # fmt: skip
+    return [("mlflow ", STRONG), *(marks or [("···", DIM)])]
+
+
 def host_chip(chip: HostChip, wide: bool) -> Content:
     """`tower up 41C 1.1/12.0G`, `tower DOWN 14s`, with the gauge part grey when it is old."""
     word, style = LINKS.get(chip.state, (chip.state, DIM))
@@ -65,6 +74,10 @@ def host_chip(chip: HostChip, wide: bool) -> Content:
     for name, health in chip.health:
         ok = health == "ok"
         parts += ["  ", (name, STRONG), " ", ("up", PASS) if ok else ("DOWN", FAIL)]
+    if chip.tunnel is not None:
+        parts += ["  ", *lights(chip.tunnel)]
+        if wide:
+            parts.append((f" :{chip.tunnel.url.rpartition(':')[2]}", DIM))
     return Content.assemble(*parts)
 
 
