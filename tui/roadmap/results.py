@@ -105,6 +105,15 @@ def _read(path: Path, mtime_ns: int, size: int) -> Loaded:
         return Loaded(None, digest, why, mtime_ns // 1_000_000)
 
 
+def load_file(path: Path) -> Loaded:
+    """The comparison in a file; read again only when the file changed."""
+    try:
+        info = path.stat()
+    except OSError:
+        return Loaded(None, "", f"{path.name} does not exist yet")
+    return _read(path, info.st_mtime_ns, info.st_size)
+
+
 def load_comparison(root: Path) -> Loaded:
     """The comparison of a workspace folder; read again only when the file changed."""
     path = root / PATH

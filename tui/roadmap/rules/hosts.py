@@ -21,7 +21,7 @@ from tui.roadmap.rules.base import (
     on_hosts,
     skip,
 )
-from tui.roadmap.rules.runs import Run, RunParams, _of, _run
+from tui.roadmap.rules.journals import Run, RunParams, of_run, the_run
 
 MAX_HEADER = 100 * 1024 * 1024
 _TENSOR = re.compile(r'"([^"\\]+)":\{"dtype":"(\w+)","shape":\[([\d,]*)\]')
@@ -133,7 +133,7 @@ async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
     expected = (
         "adapter_config.json and adapter_model.safetensors on the host, sha256 as in the journal"
     )
-    run = await _run(ctx, params)
+    run = await the_run(ctx, params)
     if isinstance(run, Finding):
         return run
     saved = run.record.saved
@@ -143,7 +143,7 @@ async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
         failed = judge(
             False, expected, "nothing saved", f"{run.job_id} ended without saving an adapter"
         )
-        return _of(run, failed if ended else waiting)
+        return of_run(run, failed if ended else waiting)
     listed = saved.get("files")
     files = [f for f in listed if isinstance(f, dict)][:50] if isinstance(listed, list) else []
     names = {PurePosixPath(str(f.get("name"))).name for f in files}
@@ -168,7 +168,7 @@ async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
                 )
     text = "; ".join(found) or f"{len(files)} files"
     result = judge(not problems, expected, text, "; ".join(problems), saved=saved, answers=answers)
-    return replace(_of(run, result), by=f"probe:{run.host}")
+    return replace(of_run(run, result), by=f"probe:{run.host}")
 
 
 RULES = {

@@ -5,9 +5,18 @@ A new kind of evidence is a module with a `RULES` table and one more name below.
 
 from __future__ import annotations
 
-from tui.roadmap.rules import files, hosts, plan, runs
+from tui.roadmap.rules import (
+    artifacts,
+    files,
+    hosts,
+    jsonfile,
+    plan,
+    runs,
+    scores,
+    training,
+)
 from tui.roadmap.rules.base import Rule
 
-MODULES = (files, hosts, plan, runs)
+MODULES = (artifacts, files, hosts, jsonfile, plan, runs, scores, training)
 RULES: dict[str, Rule] = {name: rule for module in MODULES for name, rule in module.RULES.items()}
 """Every rule that a binding may name."""

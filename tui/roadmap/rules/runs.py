@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import math
-from dataclasses import dataclass, replace
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from pipeline.journal import FILE_NAME, RunRecord, number, parse_line, read_run
-from tui.roadmap.rules.base import Context, Finding, Need, Params, Positive, Rule, judge, skip
+from pipeline.journal import number
+from tui.roadmap.rules.base import Context, Finding, Need, Positive, Rule, judge, skip, warn
+from tui.roadmap.rules.journals import (
+    RunParams,
+    clean_exit,
+    exit_text,
+    of_run,
+    run_hours,
+    the_run,
+    unfinished,
+)
+from tui.settings import Settings
 
 GIB = 2**30
-HEAD_BYTES = 256 * 1024
 LOG_LIMIT = 64 * 1024 * 1024
 NEEDS_GPU = "needs a GPU: "
-
-Kind = Literal["train", "generate"]
-
-
-class RunParams(Params):
-    """The newest run of a stage."""
-
-    stage: str
+OOM_WORDS = b"CUDA out of memory"
+DAY_MS = 86_400_000
 
 
 class CompletedParams(RunParams):
-    """A finished training of exactly `steps` optimizer steps."""
+    """A finished training of exactly `steps` optimizer steps (0: as many as it set out to do).
 
-    steps: Positive
+    Outside `hours` it is a WARN; `max_age_days` says how long it counts, 0 for ever.
+    """
+
+    steps: Annotated[int, Field(ge=0)] = 0
+    hours: tuple[float, float] | None = None
+    max_age_days: Annotated[float, Field(ge=0)] = 0.0
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        parts = [f"exit 0 at step {self.steps}" if self.steps else "exit 0 at its last step"]
+        parts += [f"usually {self.hours[0]:g} to {self.hours[1]:g} h"] if self.hours else []
+        parts += [f"at most {self.max_age_days:g} days ago"] if self.max_age_days else []
+        return ", ".join(parts)
 
 
 class FourBitParams(RunParams):
@@ -40,6 +54,10 @@ class FourBitParams(RunParams):
 
     min_gib: Annotated[float, Field(gt=0)] = 4.0
     max_gib: Annotated[float, Field(gt=0)] = 6.5
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"4-bit, {self.min_gib:g} to {self.max_gib:g} GiB of GPU memory after loading"
 
 
 class LossParams(RunParams):
@@ -50,157 +68,107 @@ class LossParams(RunParams):
     fill_start: str = ""
     fill_end: str = ""
 
+    def expects(self, settings: Settings) -> str:
+        del settings
+        w = self.window
+        return f">= {self.points} finite losses, mean of the last {w} < mean of the first {w}"
+
 
 class PeakParams(RunParams):
-    """Reserved GPU memory stays below this."""
+    """Reserved GPU memory stays below this; 0 asks only for a measured peak, which `fill` takes in GB."""
 
-    below_mib: Positive
+    below_mib: Annotated[int, Field(ge=0)] = 0
+    fill: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A mirrored job folder: who ran it, its journal, its exit and what identifies the bytes."""
-
-    host: str
-    job_id: str
-    folder: Path
-    record: RunRecord
-    exit: dict[str, Any] | None
-    sha256: str
-
-    @property
-    def source(self) -> dict[str, Any]:
-        """What the evidence says of the run."""
-        return {
-            "host": self.host, "job": self.job_id, "run_jsonl_sha256": self.sha256,
-            "bad_lines": self.record.bad_lines, "start": self.record.start, "end": self.record.end,
-            "exit": self.exit,
-        }  # fmt: skip
-
-    @property
-    def by(self) -> str:
-        """The actor of the verdict."""
-        return f"pipeline:{self.record.start.get('name') or self.job_id}"[:80]
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return (
+            f"reserved peak < {self.below_mib} MiB"
+            if self.below_mib
+            else "a measured peak of GPU memory"
+        )
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        data = json.loads(path.read_bytes()[:HEAD_BYTES])
-    except (OSError, ValueError, RecursionError):
-        return None
-    return data if isinstance(data, dict) else None
+class CrashParams(RunParams):
+    """No crash in the newest runs of `arms`, or in the newest run of the stage without any."""
+
+    arms: tuple[str, ...] = ()
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        of = f" of {' and '.join(self.arms)}" if self.arms else ""
+        return f"exit 0, no OOM kill, no Traceback in log.txt{of}"
 
 
-def _first(path: Path) -> dict[str, Any]:
-    """The start event of a journal, {} where its first lines hold none."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(HEAD_BYTES)
-    except OSError:
-        return {}
-    for line in head.split(b"\n")[:5]:
-        event = parse_line(line)
-        if event is not None and event["kind"] == "start":
-            return event
-    return {}
+class GeneratedParams(RunParams):
+    """A generation with at least one token."""
 
-
-def find_run(runs: Path, stage: str, kind: Kind) -> Run | None:
-    """The newest mirrored run of a stage, or None. Runs that are still going on count too."""
-    best: tuple[int, Path] | None = None
-    for path in runs.glob(f"*/*/{FILE_NAME}"):
-        start = _first(path)
-        labels = (_json(path.parent / "job.json") or {}).get("labels")
-        labels = labels if isinstance(labels, dict) else {}
-        if not start or stage not in (start.get("stage"), labels.get("stage")):
-            continue
-        trains = "max_steps" in start or "arm" in start or labels.get("kind") == "train"
-        if trains == (kind == "train") and (best is None or start["t"] > best[0]):
-            best = (start["t"], path)
-    if best is None:
-        return None
-    path = best[1]
-    folder = path.parent
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    ended = _json(folder / "exit.json")
-    return Run(folder.parent.name, folder.name, folder, read_run(path), ended, digest)
-
-
-async def _run(ctx: Context, params: RunParams, kind: Kind = "train") -> Run | Finding:
-    run = await asyncio.to_thread(find_run, ctx.ws.runs_dir, params.stage, kind)
-    word = "training" if kind == "train" else "generation"
-    return run or skip(f"no {word} of {params.stage} has been mirrored yet")
-
-
-def _of(run: Run, finding: Finding) -> Finding:
-    return replace(finding, by=run.by, data={**run.source, **finding.data})
-
-
-def _unfinished(run: Run, expected: str) -> Finding | None:
-    """A SKIP while the run goes on or its exit is not here yet."""
-    last = run.record.points[-1].get("step") if run.record.points else 0
-    if not run.record.end and run.exit is None:
-        return _of(run, skip(f"{run.job_id} is still running at step {last}", expected))
-    if run.exit is None:
-        return _of(run, skip(f"the exit code of {run.job_id} has not arrived yet", expected))
-    return None
-
-
-def _exit_text(run: Run) -> str:
-    code, signal = (run.exit or {}).get("code"), (run.exit or {}).get("signal")
-    return f"signal {signal}" if signal else f"exit {code}"
-
-
-def _clean_exit(run: Run) -> bool:
-    ended = run.exit or {}
-    return ended.get("code") == 0 and not ended.get("signal") and not ended.get("oom")
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return "exit 0, at least one token that is not white space"
 
 
 async def completed(ctx: Context, params: CompletedParams) -> Finding:
     """The training ended by itself with exit code 0 at the wanted step."""
-    expected = f"exit 0 at step {params.steps}"
-    run = await _run(ctx, params)
+    expected = params.expects(ctx.ws.settings)
+    run = await the_run(ctx, params)
     if isinstance(run, Finding):
         return run
-    waiting = _unfinished(run, expected)
+    waiting = unfinished(run, expected)
     if waiting:
         return waiting
     step, status = run.record.end.get("step"), run.record.end.get("status", "no end in the journal")
-    passed = _clean_exit(run) and status == "succeeded" and step == params.steps
-    found = f"{_exit_text(run)} at step {step}, {status}"
-    return _of(run, judge(passed, expected, found, f"{run.job_id}: {found}"))
+    wanted = params.steps or run.record.start.get("max_steps")
+    passed = clean_exit(run) and status == "succeeded" and step == wanted
+    hours = run_hours(run)
+    found = f"{exit_text(run)} at step {step}, {status}"
+    why = f"{run.job_id}: {found}"
+    ended = run.record.end.get("t", 0)
+    if params.max_age_days and time.time() * 1000 - ended > params.max_age_days * DAY_MS:
+        passed, why = False, f"{run.job_id} ended more than {params.max_age_days:g} days ago"
+    finding = judge(passed, expected, found, why, hours=hours)
+    if passed and params.hours and hours is not None:
+        finding = replace(finding, found=f"{found}, {hours:.2f} h")
+        low, high = params.hours
+        if not low <= hours <= high:
+            finding = warn(finding, f"it took {hours:.2f} h, {low:g} to {high:g} h were expected")
+    return of_run(run, finding)
 
 
 async def four_bit(ctx: Context, params: FourBitParams) -> Finding:
     """The journal proves a 4-bit load, the GPU's memory after it lies in the range."""
-    expected = f"4-bit, {params.min_gib:g} to {params.max_gib:g} GiB of GPU memory after loading"
-    run = await _run(ctx, params)
+    expected = params.expects(ctx.ws.settings)
+    run = await the_run(ctx, params)
     if isinstance(run, Finding):
         return run
     model = run.record.model
     if not model:
-        return _of(run, skip(f"{run.job_id} has not loaded its model yet", expected))
+        return of_run(run, skip(f"{run.job_id} has not loaded its model yet", expected))
     modules, quant = model.get("linear4bit"), model.get("quant_type")
     data = {"model": model}
     if model.get("load_in_4bit") is not True or not isinstance(modules, int) or modules < 1:
         found = f"load_in_4bit={model.get('load_in_4bit')}, {modules} Linear4bit modules"
-        return _of(run, judge(False, expected, found, "the model was not loaded in 4-bit", **data))
+        return of_run(
+            run, judge(False, expected, found, "the model was not loaded in 4-bit", **data)
+        )
     proved = f"4-bit proved ({modules} Linear4bit modules, {quant})"
     used = number(model.get("gpu_bytes_after_load"))
     if used is None:
         why = model.get("reason_no_gpu") or f"it ran on {run.record.start.get('device', 'the CPU')}"
         reason = f"{NEEDS_GPU}{proved}, its GPU memory cannot be measured: {why}"
-        return _of(run, replace(skip(reason, expected, **data), found=proved))
+        return of_run(run, replace(skip(reason, expected, **data), found=proved))
     gib = used / GIB
     found = f"{proved}, {gib:.2f} GiB"
-    return _of(run, judge(params.min_gib <= gib <= params.max_gib, expected, found, found, **data))
+    return of_run(
+        run, judge(params.min_gib <= gib <= params.max_gib, expected, found, found, **data)
+    )
 
 
 async def loss_decreases(ctx: Context, params: LossParams) -> Finding:
     """The last losses are lower than the first ones; fills the start and end blanks."""
     w = params.window
-    expected = f">= {params.points} finite losses, mean of the last {w} < mean of the first {w}"
-    run = await _run(ctx, params)
+    expected = params.expects(ctx.ws.settings)
+    run = await the_run(ctx, params)
     if isinstance(run, Finding):
         return run
     losses = [loss for loss in run.record.losses() if math.isfinite(loss)]
@@ -209,33 +177,44 @@ async def loss_decreases(ctx: Context, params: LossParams) -> Finding:
     if len(losses) < params.points:
         text = f"{len(losses)} finite losses of {logged} points"
         if not run.record.end and run.exit is None:
-            return _of(run, skip(f"{run.job_id} is still running: {text}", expected, **data))
-        return _of(run, judge(False, expected, text, text, **data))
+            return of_run(run, skip(f"{run.job_id} is still running: {text}", expected, **data))
+        return of_run(run, judge(False, expected, text, text, **data))
     first, last = sum(losses[:w]) / w, sum(losses[-w:]) / w
     passed = last < first
     found = f"{first:.4f} -> {last:.4f} over {len(losses)} points"
-    finding = _of(run, judge(passed, expected, found, f"the loss did not fall: {found}", **data))
+    finding = of_run(run, judge(passed, expected, found, f"the loss did not fall: {found}", **data))
     fills = {params.fill_start: f"{losses[0]:.4f}", params.fill_end: f"{losses[-1]:.4f}"}
     return replace(finding, fills={k: v for k, v in fills.items() if k and passed})
 
 
-async def no_crash(ctx: Context, params: RunParams) -> Finding:
-    """Exit code 0, no out-of-memory kill, no traceback in the mirrored log."""
-    expected = "exit 0, no OOM kill, no Traceback in log.txt"
-    run = await _run(ctx, params)
+async def no_crash(ctx: Context, params: CrashParams) -> Finding:
+    """Exit code 0, no out-of-memory kill, no traceback in the mirrored log, for every arm asked for."""
+    single = RunParams(stage=params.stage, arm=params.arm)
+    each = [RunParams(stage=params.stage, arm=arm) for arm in params.arms] or [single]
+    findings = [await _crash_free(ctx, one, params.expects(ctx.ws.settings)) for one in each]
+    worst = next((f for word in ("FAIL", "SKIP") for f in findings if f.verdict == word), None)
+    found = "; ".join(f.found for f in findings if f.found)
+    return replace(
+        worst or findings[0], found=found, data={"runs": [dict(f.data) for f in findings]}
+    )
+
+
+async def _crash_free(ctx: Context, params: RunParams, expected: str) -> Finding:
+    run = await the_run(ctx, params)
     if isinstance(run, Finding):
-        return run
-    waiting = _unfinished(run, expected)
+        return replace(run, expected=expected)
+    waiting = unfinished(run, expected)
     if waiting:
         return waiting
     log = run.folder / "log.txt"
     if not log.is_file():
-        return _of(run, skip(f"the log of {run.job_id} has not arrived yet", expected))
+        return of_run(run, skip(f"the log of {run.job_id} has not arrived yet", expected))
     traces = await asyncio.to_thread(_count, log, b"Traceback (most recent call last)")
-    oom = bool((run.exit or {}).get("oom"))
-    found = f"{_exit_text(run)}, {'OOM kill' if oom else 'no OOM kill'}, {traces} tracebacks"
-    passed = _clean_exit(run) and traces == 0
-    return _of(run, judge(passed, expected, found, f"{run.job_id}: {found}", tracebacks=traces))
+    short = await asyncio.to_thread(_count, log, OOM_WORDS)
+    oom = bool((run.exit or {}).get("oom")) or short > 0
+    found = f"{exit_text(run)}, {'OOM' if oom else 'no OOM kill'}, {traces} tracebacks"
+    passed = clean_exit(run) and traces == 0 and not oom
+    return of_run(run, judge(passed, expected, found, f"{run.job_id}: {found}", tracebacks=traces))
 
 
 def _count(path: Path, word: bytes) -> int:
@@ -249,33 +228,33 @@ def _count(path: Path, word: bytes) -> int:
     return total
 
 
-async def generated(ctx: Context, params: RunParams) -> Finding:
+async def generated(ctx: Context, params: GeneratedParams) -> Finding:
     """The generation wrote at least one token that is not white space."""
-    expected = "exit 0, at least one token that is not white space"
-    run = await _run(ctx, params, "generate")
+    expected = params.expects(ctx.ws.settings)
+    run = await the_run(ctx, params, "generate")
     if isinstance(run, Finding):
         return run
-    waiting = _unfinished(run, expected)
+    waiting = unfinished(run, expected)
     if waiting:
         return waiting
     result = run.record.generated
     text, tokens = str(result.get("completion", "")), result.get("new_tokens")
     some = bool(text.strip()) and isinstance(tokens, int) and tokens >= 1
     shown = " ".join(text.split())[:60]
-    found = f"{_exit_text(run)}, {tokens or 0} tokens: {shown}"
+    found = f"{exit_text(run)}, {tokens or 0} tokens: {shown}"
     finding = judge(
-        _clean_exit(run) and some, expected, found, f"{run.job_id}: {found}", generated=result
+        clean_exit(run) and some, expected, found, f"{run.job_id}: {found}", generated=result
     )
-    return _of(run, finding)
+    return of_run(run, finding)
 
 
 async def peak_memory(ctx: Context, params: PeakParams) -> Finding:
     """The allocator's reserved peak; on Windows NVML cannot tell one process from another."""
-    expected = f"reserved peak < {params.below_mib} MiB"
-    run = await _run(ctx, params)
+    expected = params.expects(ctx.ws.settings)
+    run = await the_run(ctx, params)
     if isinstance(run, Finding):
         return run
-    waiting = _unfinished(run, expected)
+    waiting = unfinished(run, expected)
     if waiting:
         return waiting
     peak = number(run.record.end.get("peak_gpu_reserved_bytes"))
@@ -284,10 +263,13 @@ async def peak_memory(ctx: Context, params: PeakParams) -> Finding:
         told = f"; it took {rss / 2**20:.0f} MiB of main memory" if rss else ""
         device = run.record.start.get("device", "the CPU")
         reason = f"{NEEDS_GPU}{run.job_id} ran on {device}, no GPU memory was reserved{told}"
-        return _of(run, skip(reason, expected))
+        return of_run(run, skip(reason, expected))
     mib = peak / 2**20
     found = f"{mib:.0f} MiB"
-    return _of(run, judge(mib < params.below_mib, expected, found, f"{found} reserved"))
+    below = not params.below_mib or mib < params.below_mib
+    finding = judge(below, expected, found, f"{found} reserved")
+    fills = {params.fill: f"{peak / 1e9:.2f}"} if params.fill and below else {}
+    return of_run(run, replace(finding, fills=fills))
 
 
 _RUNS: frozenset[Need] = frozenset({"runs"})
@@ -295,7 +277,7 @@ RULES = {
     "run-completed": Rule(CompletedParams, completed, _RUNS),
     "four-bit": Rule(FourBitParams, four_bit, _RUNS),
     "loss-decreases": Rule(LossParams, loss_decreases, _RUNS),
-    "no-crash": Rule(RunParams, no_crash, _RUNS),
-    "generated": Rule(RunParams, generated, _RUNS),
+    "no-crash": Rule(CrashParams, no_crash, _RUNS),
+    "generated": Rule(GeneratedParams, generated, _RUNS),
     "peak-memory": Rule(PeakParams, peak_memory, _RUNS),
 }
