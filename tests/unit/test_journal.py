@@ -43,7 +43,17 @@ def test_a_record_is_one_sealed_line(path: Path) -> None:
     body, crc = raw.rstrip(b"}\n").rstrip(b'"').split(b',"crc":"')
     assert int(crc, 16) == zlib.crc32(body)
     data = json.loads(raw)
-    assert list(data) == ["v", "id", "at", "by", "do", "item", "old", "new", "crc"]
+    assert list(data) == [
+        "v",
+        "id",
+        "at",
+        "by",
+        "do",
+        "item",
+        "old",
+        "new",
+        "crc",
+    ]  # the first follows none
     assert data["id"][14] == "7"
     assert (data["id"], data["at"]) == (record.id, record.at)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -59,12 +69,13 @@ def test_times_never_go_back(path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_readers_change_neither_a_byte_nor_an_mtime_and_take_no_lock(path: Path) -> None:
     writer = filled(path)
     path.write_bytes(path.read_bytes() + b'{"v":1,"torn')
-    before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.parent.iterdir()}
     with writer._lock:
+        before = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.parent.iterdir()}
         reader = Journal(path)
         reader.refresh()
-    assert len(reader.records) == 5
-    assert {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.parent.iterdir()} == before
+        assert len(reader.records) == 5
+        after = {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in path.parent.iterdir()}
+    assert after == before
 
 
 def test_refresh_reads_only_what_is_new(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +165,7 @@ def test_damage_in_the_middle_opens_read_only_and_names_the_line(path: Path) -> 
     journal = Journal(path)
     assert "line 3" in journal.problem
     assert journal.bad_line is not None
-    assert "S0.T4" in journal.bad_line[1]
+    assert b"S0.T4" in journal.bad_line.raw
     assert len(journal.records) == 2
     with pytest.raises(ReadOnly, match="line 3"):
         add(journal)
@@ -219,7 +230,7 @@ def test_a_newer_format_opens_read_only(path: Path) -> None:
     path.write_bytes(path.read_bytes() + seal({"v": 2, "id": "x", "at": 1, "do": "levitate"}))
     before = path.read_bytes()
     journal = Journal(path)
-    assert "newer version (needs format 2)" in journal.problem
+    assert "newer version (needs >= 2)" in journal.problem
     with pytest.raises(ReadOnly):
         add(journal)
     assert path.read_bytes() == before
@@ -286,7 +297,7 @@ def test_after_a_failed_fsync_nothing_more_is_written(path: Path) -> None:
 def test_a_full_disk_can_be_tried_again(path: Path) -> None:
     disk = Disk(write=errno.ENOSPC)
     journal = Journal(path, syscalls=disk.calls())
-    with pytest.raises(NotSaved, match="No space left"):
+    with pytest.raises(NotSaved, match="no space left"):
         add(journal)
     disk.faults.clear()
     add(journal)
@@ -305,7 +316,7 @@ def test_lock_held_elsewhere(path: Path) -> None:
     thread = threading.Thread(target=hold)
     thread.start()
     assert held.wait(10)
-    with pytest.raises(Locked, match=r"state\.jsonl"):
+    with pytest.raises(Locked, match=rf"Locked by .*pid {os.getpid()}\) since \d\d:\d\d:\d\d"):
         add(waiter)
     done.set()
     thread.join()

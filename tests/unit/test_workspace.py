@@ -408,7 +408,7 @@ def test_branches_merged_by_union(root: Path) -> None:
         (root / "state.jsonl").write_bytes(base + merged)
         both = Workspace.open(root)
         assert [tick(both, f"S0.T{n}") for n in (1, 2, 3)] == ["open", "done", "done"]
-        assert both.warnings == []
+        assert both.warnings == ["state.jsonl: merged 2 lines of work."]
     both.tick("S0.T4", ANA)
 
 

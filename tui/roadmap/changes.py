@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from tui.roadmap import evidence
 from tui.roadmap.costs import CostChanges
-from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
+from tui.roadmap.errors import Conflict, InvalidValue, Theirs, UnknownId
 from tui.roadmap.fields import FieldChanges
 from tui.roadmap.records import Record
 from tui.roadmap.values import clean_text
@@ -29,7 +29,7 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
     def _change(
         self, kind: str, item: str, new: str | None, by: str, extra: Fields | None = None
     ) -> Record:
-        believed = self.state.value(kind, item)
+        believed = self.believed.value(kind, item)
 
         def make() -> Fields | Record:
             current, touch = self.state.value(kind, item), self.state.last_touch(kind, item)
@@ -49,7 +49,8 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
         touch = self.state.last_touch(kind, item)
         value = self.state.value(kind, item) or "empty"
         who = f" by {touch.by} at {_when(touch.at)}" if touch else ""
-        return Conflict(f"{item} was set to “{value[:60]}”{who}; nothing was written.")
+        theirs = Theirs(item, value, touch.by, touch.at) if touch else None
+        return Conflict(f"{item} was set to “{value[:60]}”{who}; nothing was written.", theirs)
 
     def tick(self, box_id: str, by: str, why: str = "") -> Record:
         """Ticks a box."""
@@ -80,7 +81,8 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
         """Records GO, NO-GO or HOLD with everything it stands on. See `gate.pin` for what is kept."""
         from tui.roadmap.gate import pin
 
-        believed = self.state.decision.id if self.state.decision else None
+        known = self.believed.decision
+        believed = known.id if known else None
 
         def make() -> Fields:
             current = self.state.decision

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import dataclass
+
 
 class WorkspaceError(Exception):
     """Base of all errors of a workspace; nothing was written when one is raised."""
@@ -21,10 +24,24 @@ class InvalidValue(WorkspaceError):
     exit_code = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """What another writer made of an item: `value` as records keep it, `at` UTC ms."""
+
+    item: str
+    value: str
+    by: str
+    at: int
+
+
 class Conflict(WorkspaceError):
-    """Somebody else changed the item meanwhile; the message names who and when."""
+    """Somebody else changed the item meanwhile; the message names who and when, `theirs` the rest."""
 
     exit_code = 3
+
+    def __init__(self, message: str, theirs: Theirs | None = None) -> None:
+        super().__init__(message)
+        self.theirs = theirs
 
 
 class Locked(WorkspaceError):
@@ -43,3 +60,18 @@ class NotSaved(WorkspaceError):
     """The disk refused the record; the state file is as it was before."""
 
     exit_code = 6
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(error: OSError) -> bool:
+    """True where the disk, a quota or a size limit left no room."""
+    return error.errno in _FULL
+
+
+def disk_words(error: OSError) -> str:
+    """What the system said, in words that fit into a sentence."""
+    if error.errno == errno.ENOSPC:
+        return "no space left"
+    return (error.strerror or str(error)).lower()

@@ -66,6 +66,14 @@ class State:
         self._own: dict[str, _Own] = {}
         self._touched: dict[tuple[str, str], Record] = {}
 
+    def copy(self) -> State:
+        """Another state with the same content, that a fold changes without changing this one."""
+        twin = object.__new__(State)
+        for name, part in vars(self).items():
+            setattr(twin, name, part.copy() if isinstance(part, dict | list) else part)
+        twin._own = {by: _Own(own.done[:], own.undone[:]) for by, own in self._own.items()}
+        return twin
+
     def fold(self, records: Iterable[Record]) -> None:
         """Applies records in the order of their times; merged branches may arrive out of order."""
         fresh = list(records)

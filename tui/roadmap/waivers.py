@@ -85,7 +85,7 @@ class WaiverChanges(Writer):
     def _set_aside(
         self, box_id: str, new: str, by: str, label: str, why: str, expires: int
     ) -> Record:
-        believed = self.state.value("tick", box_id)
+        believed = self.believed.value("tick", box_id)
 
         def make() -> Fields:
             # A waiver is renewed by another one, so an equal state is no reason to write nothing.

@@ -83,7 +83,11 @@ class Workspace(Changes):
         self._folded = 0
         self._bound: tuple[object, Bindings] | None = None
         self.state.bases = Bases(self)
+        self.unsaved = ""
+        self._news: list[Record] = []
+        self._seen: State | None = None
         self._fold()
+        self._news.clear()
 
     @classmethod
     def create(
@@ -121,7 +125,7 @@ class Workspace(Changes):
     @property
     def read_only(self) -> bool:
         """True where nothing may be written."""
-        return self._read_only or bool(self.journal.problem)
+        return self._read_only or bool(self.journal.problem or self.unsaved)
 
     @property
     def bindings(self) -> Bindings:
@@ -142,6 +146,13 @@ class Workspace(Changes):
                 f"state.jsonl ends in an unfinished record ({self.journal.torn} bytes);"
                 " the next change sets it aside."
             )
+        if self.journal.chain.lines_of_work > 1:
+            out.append(f"state.jsonl: merged {self.journal.chain.lines_of_work} lines of work.")
+        for line in list(self.journal.chain.missing.values())[:3]:
+            out.append(f"state.jsonl: a line that line {line} follows was taken out of the file.")
+        if self.journal.skipped:
+            numbers = ", ".join(map(str, self.journal.skipped[:5]))
+            out.append(f"state.jsonl: kept without effect: line {numbers}.")
         hand = [str(record.line) for record in self.state.records if record.hand]
         if hand:
             out.append(f"state.jsonl: accepted without checksum: line {', '.join(hand[:5])}.")
@@ -158,22 +169,39 @@ class Workspace(Changes):
         return out + folder.warnings(self.root)
 
     def refresh(self) -> tuple[Record, ...]:
-        """Records that others appended since; takes no lock and writes nothing."""
-        with self._mutex:
-            self.journal.refresh()
-            return self._fold()
+        """Records that others appended since the last call; takes no lock and writes nothing.
 
-    def _fold(self) -> tuple[Record, ...]:
-        """Applies what the journal has read since the last fold; returns what is new to this object."""
+        While another thread writes they are left to the next call, so that nobody waits here.
+        """
+        if not self._mutex.acquire(blocking=False):
+            return ()
+        try:
+            self.journal.refresh()
+            self._fold()
+            news, self._news = tuple(self._news), []
+            return news
+        finally:
+            self._mutex.release()
+
+    def _fold(self, own: Record | None = None) -> None:
+        """Makes a new state of the present one and what the journal has read since.
+
+        `state` is replaced, never changed: whoever draws from one while another thread writes sees a
+        whole state, the one before or the one after.
+        """
+        state = self.state.copy()
         known: set[str] = set()
         if self.journal.generation != self._generation:
-            known = {record.id for record in self.state.records}
+            known = {record.id for record in state.records}
             self._generation, self._folded = self.journal.generation, 0
-            self.state.clear()
+            state.clear()
         fresh = self.journal.records[self._folded :]
         self._folded = len(self.journal.records)
-        self.state.fold(fresh)
-        return tuple(record for record in fresh if record.id not in known)
+        if not fresh and not known:
+            return
+        state.fold(fresh)
+        self.state = state
+        self._news += [r for r in fresh if r.id not in known and (own is None or r.id != own.id)]
 
     # --- evidence -----------------------------------------------------------------------------
 
@@ -190,9 +218,52 @@ class Workspace(Changes):
     # --- changes ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
+    def believing(self, seen: State) -> Iterator[None]:
+        """Changes inside stand on what `seen` showed: where it has changed since they are conflicts."""
+        with self._mutex:
+            before, self._seen = self._seen, seen
+            try:
+                yield
+            finally:
+                self._seen = before
+
+    @property
+    def believed(self) -> State:
+        """The state that the caller of a change had before the eyes."""
+        return self._seen or self.state
+
+    def set_read_only(self, read_only: bool) -> None:
+        """Lets changes through or not, until it is said otherwise."""
+        self._read_only = read_only
+
+    def retry(self) -> None:
+        """After a full or failing disk: reads the file again and asks for room.
+
+        Raises NotSaved while the disk still refuses, ReadOnly where the file itself is not in order.
+        """
+        with self._mutex:
+            self.journal.reopen()
+            self._fold()
+            if self.journal.problem:
+                raise ReadOnly(self.journal.problem)
+            self.journal.disk.make_sure_of_space()
+            self.unsaved = ""
+
+    def accept_bad_line(self, by: str) -> Record:
+        """Takes the bad line of the state file over as a hand edit. Raises ReadOnly where it cannot be."""
+        if self._read_only:
+            raise ReadOnly("This workspace is open read-only.")
+        with self._mutex:
+            record = self.journal.accept(by)
+            self._fold(record)
+            return record
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         if self._read_only:
             raise ReadOnly("This workspace is open read-only.")
+        if self.unsaved:
+            raise ReadOnly(f"{self.unsaved} Nothing more is written until the disk takes it again.")
         with self._mutex, self.journal.exclusive():
             self._fold()
             yield
@@ -203,6 +274,10 @@ class Workspace(Changes):
             made = make()
             if isinstance(made, Record):
                 return made
-            record = self.journal.write(made)
-            self._fold()
+            try:
+                record = self.journal.write(made)
+            except NotSaved as problem:
+                self.unsaved = str(problem)
+                raise
+            self._fold(record)
             return record

@@ -25,6 +25,11 @@ class Writer:
     document: Document
     state: State
 
+    @property
+    @abstractmethod
+    def believed(self) -> State:
+        """The state that the caller of a change had before the eyes."""
+
     @abstractmethod
     def _commit(self, make: Callable[[], Fields | Record]) -> Record:
         """Appends what `make` returns under the lock; a Record from it means nothing to write."""
