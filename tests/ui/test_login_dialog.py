@@ -54,6 +54,8 @@ async def test_a_password_is_asked_in_the_app_and_never_shown(
             assert not isinstance(app.screen, FormScreen)
     finally:
         await server.stop()
+        for child in server.children:
+            await child.wait()
     for path in workspace.root.rglob("*"):
         if path.is_file():
             assert PASSWORD.encode() not in path.read_bytes(), path
