@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 
 from agents import HostSpec, JobSpec, LinkState
 from agents.loopback import loopback_status, start_loopback, stop_loopback
+from tests.transport.openssh import OpenSsh
 
 COUNT = (
     "i=0; while [ $i -lt 40 ]; do i=$((i+1)); "
@@ -131,52 +129,9 @@ async def test_only_this_machine_can_be_reached_through_it(loopback, tmp_path):
 @pytest.fixture
 def openssh(tmp_path, client_key):
     """OpenSSH's own sshd on a free port, with a home of its own."""
-    program = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("OpenSSH's sshd is not installed")
-    if os.getuid() != 0:
-        pytest.skip("sshd with a changed home needs root")
-    folder, home = tmp_path / "openssh", tmp_path / "home"
-    folder.mkdir()
-    home.mkdir()
-    Path("/run/sshd").mkdir(exist_ok=True)
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    key.write_private_key(str(folder / "host_key"))
-    (folder / "host_key").chmod(0o600)
-    keys = folder / "authorized_keys"
-    keys.write_bytes(client_key.with_name(client_key.name + ".pub").read_bytes())
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-    (folder / "config").write_text(
-        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nStrictModes no\n"
-        f"AuthorizedKeysFile {keys}\nPermitRootLogin yes\nUsePAM no\nPidFile none\n"
-        f"SetEnv HOME={home}\nPasswordAuthentication no\n"
-    )
-    (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {key.export_public_key().decode()}")
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(
-        [program, "-D", "-e", "-f", str(folder / "config")], stdout=log, stderr=log
-    )
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            if process.poll() is not None:
-                pytest.skip(f"sshd does not start here: {(folder / 'log').read_text()[-200:]}")
-            time.sleep(0.05)
-    spec = HostSpec(
-        name="real",
-        ssh=f"root@127.0.0.1:{port}",
-        identity_file=client_key,
-        known_hosts=folder / "known_hosts",
-    )
-    yield spec, home, process
-    process.kill()
-    process.wait()
-    log.close()
+    server = OpenSsh(tmp_path / "openssh", client_key).start()
+    yield server.spec(), server.home, server.process
+    server.stop()
 
 
 @pytest.mark.sshd
