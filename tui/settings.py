@@ -99,6 +99,8 @@ class PublicSettings(_Strict):
     scholar: str = "https://api.semanticscholar.org"
     hugging_face: str = "https://huggingface.co"
     pypi: str = "https://pypi.org"
+    repository: str = ""
+    """owner/name of the project's own repository on GitHub."""
 
 
 class TrainingSettings(_Strict):
@@ -255,7 +257,7 @@ role = "server"
 
 [public]                    # services that checks of the launch ask: no account, no secret
 # enabled = true            # false: never asked, their boxes say so
-# github = "https://api.github.com"
+# repository = ""           # owner/name of the project's own repository on GitHub
 
 [keymap]                    # action id = "key", for example
 # "item.toggle" = "space"

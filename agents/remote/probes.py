@@ -10,7 +10,7 @@ import stat
 from agents.remote.child import find_program, run_command
 from agents.remote.digest import sha256
 from agents.remote.errors import OpError
-from agents.remote.httpget import Get
+from agents.remote.httpget import MAX_ANSWER, Get
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def probe(loop: Loop, name: Any, params: dict[str, Any], done: Done, fail: Fail)
             loop, str(params.get("image", "")), float(params.get("timeout", 10)), done, fail
         )
     elif name == "http":
-        _http(loop, str(params.get("url", "")), float(params.get("timeout", 10)), done)
+        limit = min(int(params.get("limit", HEAD)), MAX_ANSWER)
+        _http(loop, str(params.get("url", "")), float(params.get("timeout", 10)), limit, done)
     else:
         raise OpError("unknown-probe", "there is no probe %r" % (name,))
 
@@ -106,12 +107,12 @@ def _docker_image(loop: Loop, image: str, timeout: float, done: Done, fail: Fail
     run_command(loop, argv, timeout, finish)
 
 
-def _http(loop: Loop, url: str, timeout: float, done: Done) -> None:
+def _http(loop: Loop, url: str, timeout: float, limit: int, done: Done) -> None:
     def finish(answer: dict[str, Any]) -> None:
         if "error" in answer:
             done({"ok": False, "error": answer["error"]})
         else:
-            body = answer["body"][:HEAD].decode("utf-8", "replace")
+            body = answer["body"][:limit].decode("utf-8", "replace")
             ok = 200 <= answer["status"] < 300
             done({"ok": ok, "status": answer["status"], "body": body, "ms": answer["ms"]})
 

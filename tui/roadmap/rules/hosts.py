@@ -9,7 +9,7 @@ import re
 import struct
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from tui.roadmap.rules.base import (
     Context,
@@ -22,6 +22,7 @@ from tui.roadmap.rules.base import (
     skip,
 )
 from tui.roadmap.rules.journals import Run, RunParams, of_run, the_run
+from tui.settings import Settings
 
 MAX_HEADER = 100 * 1024 * 1024
 _TENSOR = re.compile(r'"([^"\\]+)":\{"dtype":"(\w+)","shape":\[([\d,]*)\]')
@@ -32,8 +33,12 @@ Role = Literal["tower", "server"]
 class ImageParams(Params):
     """A Docker image on the host of a role; empty means the training image of the settings."""
 
+    TTL_HOURS: ClassVar[float] = 24.0
     host: Role = "tower"
     image: str = ""
+
+    def expects(self, settings: Settings) -> str:
+        return f"Docker image {self.image or settings.training.image}"
 
 
 class HttpParams(Params):
@@ -41,14 +46,24 @@ class HttpParams(Params):
 
     host: Role = "server"
     port: int = 0
+    TTL_HOURS: ClassVar[float] = 24.0
     path: str = "/health"
     body: str = ""
+
+    def expects(self, settings: Settings) -> str:
+        url = f"http://127.0.0.1:{self.port or settings.mlflow.port}{self.path}"
+        return f"HTTP 200{' ' + self.body if self.body else ''} from {url} on the {self.host}"
 
 
 class LinkParams(Params):
     """The link to the host of a role answers."""
 
+    TTL_HOURS: ClassVar[float] = 24.0
     host: Role
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return "an answer over SSH"
 
 
 async def docker_image(ctx: Context, params: ImageParams) -> Finding:
@@ -128,11 +143,17 @@ def _place(run: Run, path: str, name: str) -> str:
     return str(base / name)
 
 
-async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
+class SavedParams(RunParams):
+    """The adapter that a run saved, on its host."""
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return "adapter_config.json and adapter_model.safetensors on the host, sha256 as in the journal"
+
+
+async def adapter_saved(ctx: Context, params: SavedParams) -> Finding:
     """The files the journal names are on the host's disk now, with the same hashes."""
-    expected = (
-        "adapter_config.json and adapter_model.safetensors on the host, sha256 as in the journal"
-    )
+    expected = params.expects(ctx.ws.settings)
     run = await the_run(ctx, params)
     if isinstance(run, Finding):
         return run
@@ -172,7 +193,7 @@ async def adapter_saved(ctx: Context, params: RunParams) -> Finding:
 
 
 RULES = {
-    "adapter-saved": Rule(RunParams, adapter_saved, frozenset({"runs", "hosts"})),
+    "adapter-saved": Rule(SavedParams, adapter_saved, frozenset({"runs", "hosts"})),
     "docker-image": on_hosts(ImageParams, docker_image),
     "http": on_hosts(HttpParams, http),
     "link": on_hosts(LinkParams, link),

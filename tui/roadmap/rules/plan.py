@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from tui.roadmap.gate import evaluate
-from tui.roadmap.progress import CLOSED, box_status
-from tui.roadmap.rules.base import Context, Finding, Params, Rule, judge, skip
+from tui.roadmap.progress import CLOSED, box_status, countable
+from tui.roadmap.rules.base import Context, Finding, Name, Params, Rule, judge, skip
 
 if TYPE_CHECKING:
     from tui.roadmap.document import Document
@@ -39,6 +39,36 @@ class AllDoneParams(Params):
 
     def boxes(self, document: Document) -> tuple[str, ...]:
         return tuple(i for part in self.items for i in document.select(part))
+
+
+class AllPassParams(AllDoneParams):
+    """Boxes whose newest checks must all have passed, none of them old."""
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"the newest checks of {', '.join(self.items)} all pass"
+
+
+class NoErrorsParams(AllDoneParams):
+    """Boxes none of whose newest checks failed, broke or took too long."""
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"no FAIL, ERROR or TIMEOUT in {', '.join(self.items)}"
+
+
+class StageParams(Params):
+    """A stage that is complete: its required boxes are done or waived, its criteria judged."""
+
+    section: Name
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"every required box of {self.section} done or waived"
+
+    def boxes(self, document: Document) -> tuple[str, ...]:
+        section = document.section(self.section)
+        return tuple(box.id for box in section.boxes) if section else ()
 
 
 class GateParams(Params):
@@ -101,6 +131,72 @@ def waits_for(missing: list[str]) -> str:
     return f"waits for {', '.join(missing[:3])}{more}"
 
 
+def _checked(ctx: Context, params: AllDoneParams) -> tuple[dict[str, str], list[str]]:
+    """(item to its verdict as it counts now, boxes that have a check but no verdict yet)."""
+    document, state = ctx.ws.document, ctx.state
+    bound = ctx.ws.bindings.bound
+    words, waiting = {}, []
+    for item in dict.fromkeys(params.boxes(document)):
+        verdict = box_status(document, state, item).verdict
+        if verdict is not None and not verdict.hint:
+            words[item] = str(verdict.verdict)
+        elif item in bound and not bound[item].hint:
+            waiting.append(item)
+    return words, waiting
+
+
+async def all_pass(ctx: Context, params: AllPassParams) -> Finding:
+    """Measured, not ticked: a hand-set tick proves nothing here."""
+    expected = params.expects(ctx.ws.settings)
+    words, waiting = _checked(ctx, params)
+    bad = [f"{i} {w}" for i, w in words.items() if w in ("FAIL", "ERROR", "TIMEOUT")]
+    later = [i for i, w in words.items() if w not in ("PASS", "WARN", "FAIL", "ERROR", "TIMEOUT")]
+    found = f"{sum(w in ('PASS', 'WARN') for w in words.values())} of {len(words) + len(waiting)}"
+    if bad:
+        result = judge(False, expected, found, ", ".join(bad[:5]), verdicts=words)
+    elif later or waiting or not words:
+        result = replace(
+            skip(waits_for([*later, *waiting] or ["its checks"]), expected), found=found
+        )
+    else:
+        result = judge(True, expected, found, verdicts=words)
+    return replace(result, by="derived:roadmap")
+
+
+async def no_errors(ctx: Context, params: NoErrorsParams) -> Finding:
+    """The newest check of each box did not fail; what was never checked is waited for."""
+    expected = params.expects(ctx.ws.settings)
+    words, waiting = _checked(ctx, params)
+    bad = [f"{i} {w}" for i, w in words.items() if w in ("FAIL", "ERROR", "TIMEOUT")]
+    found = f"{len(bad)} of {len(words)} checks"
+    if bad:
+        result = judge(False, expected, found, ", ".join(bad[:5]), verdicts=words)
+    elif waiting or not words:
+        result = replace(skip(waits_for(waiting or ["its checks"]), expected), found=found)
+    else:
+        result = judge(True, expected, found, verdicts=words)
+    return replace(result, by="derived:roadmap")
+
+
+async def stage_complete(ctx: Context, params: StageParams) -> Finding:
+    """The same roll-up that the tracker's box shows, with what is still open."""
+    document, state = ctx.ws.document, ctx.state
+    expected = params.expects(ctx.ws.settings)
+    section = document.section(params.section)
+    if section is None:
+        return skip(f"the roadmap has no section {params.section}", expected)
+    tracker = next((b for b in document.boxes.values() if b.target == params.section), None)
+    needed = [b for b in section.boxes if countable(b) and not b.optional and b.kind == "task"]
+    missing = [b.id for b in needed if box_status(document, state, b.id).tick not in CLOSED]
+    rolled = box_status(document, state, tracker.id).tick if tracker else "open"
+    done = rolled == "done" if tracker else not missing
+    found = f"{len(needed) - len(missing)} of {len(needed)}"
+    if not done:
+        why = waits_for(missing) if missing else "the gate has not said GO"
+        return replace(skip(why, expected), found=found, by="derived:roadmap")
+    return replace(judge(True, expected, found, missing=missing), by="derived:roadmap")
+
+
 async def criterion(ctx: Context, params: GateParams) -> Finding:
     """GO is a PASS, NO-GO a FAIL; without data there is nothing to judge."""
     for line in evaluate(ctx.view()).criteria:
@@ -119,5 +215,8 @@ async def criterion(ctx: Context, params: GateParams) -> Finding:
 RULES = {
     "same-as": Rule(SameAsParams, same_as),
     "all-done": Rule(AllDoneParams, all_done),
+    "all-pass": Rule(AllPassParams, all_pass),
+    "no-errors": Rule(NoErrorsParams, no_errors),
+    "stage-complete": Rule(StageParams, stage_complete),
     "gate": Rule(GateParams, criterion),
 }

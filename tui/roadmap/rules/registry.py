@@ -7,16 +7,26 @@ from __future__ import annotations
 
 from tui.roadmap.rules import (
     artifacts,
+    facts,
     files,
+    github,
     hosts,
     jsonfile,
+    launch,
     plan,
+    repository,
     runs,
     scores,
+    texts,
+    tracking,
     training,
+    web,
 )
 from tui.roadmap.rules.base import Rule
 
-MODULES = (artifacts, files, hosts, jsonfile, plan, runs, scores, training)
+MODULES = (
+    artifacts, facts, files, github, hosts, jsonfile, launch, plan, repository, runs, scores, texts,
+    tracking, training, web,
+)  # fmt: skip
 RULES: dict[str, Rule] = {name: rule for module in MODULES for name, rule in module.RULES.items()}
 """Every rule that a binding may name."""

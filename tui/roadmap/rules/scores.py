@@ -242,11 +242,17 @@ async def comparison(ctx: Context, params: ComparisonParams) -> Finding:
     )  # fmt: skip
 
 
-async def recomputed(ctx: Context, params: ResultParams) -> Finding:
-    """The means of the comparison, computed again from the single rows, are equal within 1e-9."""
-    expected = (
-        params.expects(ctx.ws.settings) or "means recomputed from the rows, equal within 1e-9"
-    )
+class RecomputedParams(ResultParams):
+    """The means of a comparison against the single rows."""
+
+    def expects(self, settings: Settings) -> str:
+        del settings
+        return f"the means of {self.stage}, recomputed from its rows, equal within 1e-9"
+
+
+async def recomputed(ctx: Context, params: RecomputedParams) -> Finding:
+    """The means of the comparison, computed again from the single rows."""
+    expected = params.expects(ctx.ws.settings)
     path = _folder(ctx.root, params.stage) / ROWS
     loaded, name = await asyncio.to_thread(find_comparison, ctx.root, params.stage)
     if not path.is_file() or loaded.comparison is None:
@@ -275,5 +281,5 @@ async def recomputed(ctx: Context, params: ResultParams) -> Finding:
 RULES = {
     "scores": Rule(ScoresParams, scores),
     "comparison": Rule(ComparisonParams, comparison),
-    "recomputed": Rule(ResultParams, recomputed),
+    "recomputed": Rule(RecomputedParams, recomputed),
 }
