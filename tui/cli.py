@@ -32,7 +32,7 @@ LAZY = {
     "send": ("tui.cli_files", "send", "Send a file to a host, resumable and checked."),
     "fetch": ("tui.cli_files", "fetch", "Fetch a job's adapter, resumable and checked."),
     "tunnel": ("tui.cli_files", "tunnel", "Keep the tunnel to MLflow open; show its lights."),
-    "mlflow": ("tui.cli_jobs", "mlflow", "Start, stop or look at MLflow on its host."),
+    "mlflow": ("tui.cli_mlflow", "mlflow", "Start, end or look at MLflow on its host."),
 }
 """Commands whose modules are imported only when they are asked for."""
 

@@ -11,7 +11,6 @@ import click
 from agents import AgentError, JobStatus
 from tui.cli_common import Run, common
 from tui.fleet import Fleet
-from tui.launch import MLFLOW_JOB, mlflow_job
 from tui.roadmap.workspace import Workspace
 
 T = TypeVar("T")
@@ -111,39 +110,3 @@ def stop(run: Run, job: str, grace: float) -> None:
         run.fail(result, "NoSuchJob", FAILED)
     host, ended = result
     run.answer(as_json(host, ended), f"{ended.job_id} on {host}: {ended.state}")
-
-
-@click.command()
-@click.argument("action", type=click.Choice(["start", "stop", "status"]))
-@common
-def mlflow(run: Run, action: str) -> None:
-    """Start, stop or look at the MLflow server on its host."""
-    workspace = run.open(read_only=True)
-    settings = workspace.settings
-    host = settings.mlflow.host
-
-    async def work(fleet: Fleet) -> dict[str, Any]:
-        link = fleet.links[host]
-        await link.wait_live(CONNECT_SECONDS)
-        known = [j for j in await link.jobs() if j.name == MLFLOW_JOB]
-        running = next((j for j in known if str(j.state) in ("running", "starting")), None)
-        if action == "start" and running is None:
-            folder = f"{link.host_info['home']}/mlflow"
-            running = await link.start_job(mlflow_job(settings, folder=folder))
-        elif action == "stop" and running is not None:
-            running = await link.stop_job(running.job_id, 15)
-        url = f"http://127.0.0.1:{settings.mlflow.port}/health"
-        health = "stopped" if running is None or action == "stop" else "starting"
-        try:
-            answer = await link.probe("http", url=url, timeout=5)
-            if answer.get("status") == 200:
-                health = "ok"
-        except (AgentError, TimeoutError):
-            pass  # a server that is just starting refuses connections
-        return {"host": host, "port": settings.mlflow.port, "health": health,
-                "job_id": running.job_id if running else ""}  # fmt: skip
-
-    if host not in settings.hosts:
-        run.fail(f"gonogo.toml names no host “{host}” for MLflow.", "NoHost", FAILED)
-    found = with_fleet(run, workspace, work)
-    run.answer(found, f"MLflow on {host} port {found['port']}: {found['health']}")

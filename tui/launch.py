@@ -88,18 +88,34 @@ def generate_job(
     )
 
 
-def mlflow_job(settings: Settings, *, folder: str, op_id: str = "") -> JobSpec:
-    """The tracking server, on the loopback of its host, with a SQLite store in `folder`.
+def mlflow_hosts(settings: Settings) -> str:
+    """Host headers that MLflow shall accept besides its own list, or "" for its own list alone.
+
+    It answers 403 to a name that it does not know (DNS rebinding protection) and by itself knows
+    this machine and private networks, which the tunnel and most homes are content with.
+    """
+    if not settings.mlflow.allowed_hosts:
+        return ""
+    known = ["localhost", "localhost:*", "127.0.0.1", "127.0.0.1:*", "10.*", "192.168.*"]
+    known += [f"172.{number}.*" for number in range(16, 32)]
+    for name in settings.mlflow.allowed_hosts:
+        known += [name] if ":" in name else [name, f"{name}:*"]
+    return ",".join(known)
+
+
+def mlflow_job(settings: Settings, *, folder: str, op_id: str = "", python: str = "") -> JobSpec:
+    """The tracking server on its host, with a SQLite store in `folder`.
 
     `--backend-store-uri sqlite` because MLflow's file store is in maintenance mode and refuses to
-    start; one worker because the store has one writer anyway.
+    start; one worker because the store has one writer anyway. The server keeps the artifacts itself:
+    a path of its disk would mean nothing to a training on another machine.
     """
     host = settings.mlflow.host
     argv = (
-        _python(settings, host), "-m", "mlflow", "server",
-        "--host", "127.0.0.1", "--port", str(settings.mlflow.port), "--workers", "1",
+        python or _python(settings, host), "-m", "mlflow", "server",
+        "--host", settings.mlflow.bind, "--port", str(settings.mlflow.port), "--workers", "1",
         "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-        "--default-artifact-root", f"{folder}/artifacts",
+        "--artifacts-destination", f"{folder}/artifacts",
     )  # fmt: skip
     env = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -107,6 +123,8 @@ def mlflow_job(settings: Settings, *, folder: str, op_id: str = "") -> JobSpec:
         # Eight worker processes of 230 MB for features that a tracking server does not need.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
+    if settings.mlflow.allowed_hosts:
+        env["MLFLOW_SERVER_ALLOWED_HOSTS"] = mlflow_hosts(settings)
     return JobSpec(
         MLFLOW_JOB, argv, env=env, labels={"kind": "service"}, op_id=op_id or str(uuid.uuid4())
     )

@@ -31,6 +31,7 @@ def _decimal(value: Any) -> Any:
 
 UserPath = Annotated[Path, BeforeValidator(_expand)]
 Money = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, allow_inf_nan=False)]
+ImageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -81,11 +82,20 @@ class GateSettings(_Strict):
 
 
 class MlflowSettings(_Strict):
-    """Where MLflow listens on its host; local port 0 lets the system choose one."""
+    """Where MLflow listens on its host; local port 0 chooses one that stays the same.
+
+    `bind` beyond 127.0.0.1 lets other machines in (MLflow itself asks nobody for a password);
+    `allowed_hosts` are names by which they call the server.
+    """
 
     host: str = "server"
     port: Port = 5000
     local_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    bind: Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+$")] = "127.0.0.1"
+    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.:*\[\]-]+$")], ...] = ()
+    store: Literal["sqlite", "postgresql"] = "sqlite"
+    image: ImageName = "ghcr.io/mlflow/mlflow:v3.17.0"
+    postgres_image: ImageName = "postgres:17"
 
 
 class PublicSettings(_Strict):
@@ -244,7 +254,11 @@ role = "server"
 [mlflow]
 # host = "server"
 # port = 5000
-# local_port = 0            # 0: any free port
+# local_port = 0            # of the tunnel; 0: one that this workspace keeps
+# bind = "127.0.0.1"        # where `gonogo mlflow up` lets it listen
+# allowed_hosts = []        # names of the server in other machines' requests
+# store = "sqlite"          # or "postgresql" (with backend = "docker" on its host)
+# image = "ghcr.io/mlflow/mlflow:v3.17.0"
 
 [training]
 # host = "tower"

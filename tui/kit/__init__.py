@@ -1,0 +1,1 @@
+"""Files for the server: what Docker Compose needs to keep MLflow running there."""
