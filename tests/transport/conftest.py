@@ -424,6 +424,9 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield engine
     finally:
         engine.stop()
-        # An engine that could be restored leaves its data mounted on itself.
-        subprocess.run(["umount", "-l", engine.folder / "data"], capture_output=True, check=False)
+        # An engine leaves its data mounted on itself and the network namespace of its host.
+        mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for place in sorted(mounted, reverse=True):
+            if place.startswith(f"{engine.folder}/"):
+                subprocess.run(["umount", "-l", place], capture_output=True, check=False)
     shutil.rmtree(engine.folder, ignore_errors=True)

@@ -139,7 +139,6 @@ def test_without_an_engine_the_reason_is_one_sentence(kit):
     call = kit("docker", DOCKER_HOST="unix:///nowhere/docker.sock")
     code, answer, _ = call("up")
     assert code == 1
-    print(answer)
     assert answer["error"]["message"].startswith("docker compose up failed: ")
     call.down = True
 
