@@ -13,5 +13,6 @@ SHEETS: list[str | PurePath] = [
         "live.tcss",
         "gate.tcss",
         "budget.tcss",
+        "metrics.tcss",
     )
 ]

@@ -26,6 +26,7 @@ from tui.roadmap.workspace import Workspace
 from tui.screens.budget import BudgetScreen
 from tui.screens.gate import GateScreen
 from tui.screens.live import LiveScreen
+from tui.screens.metrics import MetricsScreen
 from tui.screens.roadmap import RoadmapScreen
 from tui.screens.room import Room
 from tui.theme import THEMES
@@ -51,6 +52,7 @@ class GonogoApp(HostActions, App[None]):
         "roadmap": RoadmapScreen,
         "gate": GateScreen,
         "budget": BudgetScreen,
+        "metrics": MetricsScreen,
         "live": LiveScreen,
     }
     DEFAULT_MODE = "roadmap"

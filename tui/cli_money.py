@@ -78,7 +78,7 @@ def _import(run: Run, name: str | None, row: str) -> None:
     if name is None:
         raise InvalidValue("Name the file, as in: gonogo cost import azure.csv")
     ws = run.open()
-    record, parsed = import_csv(ws, Path(name), run.actor(ws), row)
+    record, parsed = import_csv(ws, Path(name).absolute(), run.actor(ws), row)
     data = {
         "added": len(parsed.entries), "duplicates": parsed.duplicates,
         "record": dict(record.data) if record else None,

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from textual.content import Content
 
 from tui.roadmap.computed import effective_fields
-from tui.roadmap.document import Box, Field
+from tui.roadmap.document import Box
 from tui.roadmap.progress import box_status
 from tui.roadmap.workspace import Workspace
+from tui.roadmap.writer import local_day, now_ms
 from tui.vocabulary import DIM, HEAD, STRONG, TICKS, VERDICTS, WARN, clip, marks
 
 Part = str | Content | tuple[str, str]
@@ -36,6 +37,9 @@ def box_detail(ws: Workspace, box: Box, width: int) -> Content:
         parts.append((f"  by {status.by}", DIM))
     if status.at:
         parts.append((f"\n         {clock(status.at)}", DIM))
+    if status.why:
+        parts.append((f"\n         {status.why}", DIM))
+    parts += _set_aside(ws, box)
     if status.computed:
         parts.append(("\n         computed from other boxes", DIM))
     if box.kind == "radio":
@@ -66,6 +70,7 @@ def box_detail(ws: Workspace, box: Box, width: int) -> Content:
         parts += [("took   ", DIM), f"{verdict.seconds:.2f} s", (f"  by {verdict.by}\n", DIM)]
         if verdict.evidence:
             parts += [("blob   ", DIM), f"{verdict.evidence[:19]}  ", ("o opens it\n", DIM)]
+    parts += _blanks(ws, box)
     history = [r for r in ws.state.records if _about(r.data, box.id)][-6:]
     if history:
         parts.append(("\nHISTORY\n", HEAD))
@@ -91,28 +96,31 @@ def _what(data: Mapping[str, object], item: str) -> str:
         for verdict in verdicts:
             if isinstance(verdict, dict) and verdict.get("item") == item:
                 return str(verdict.get("verdict"))
+    if data.get("do") == "waive":
+        return {"waived": "waived", "na": "not applicable"}.get(str(data.get("new")), "reopened")
     if data.get("do") == "tick":
         return "ticked" if data.get("new") in (True, "done") else "unticked"
     return str(data.get("do"))
 
 
-def field_detail(ws: Workspace, field: Field) -> Content:
-    """Type, value and source of one blank."""
-    parts: list[Part] = [
-        (field.id, HEAD),
-        (f"   line {field.line}\n", DIM),
-        (field.label, STRONG),
-        "\n\n",
-    ]
-    value = effective_fields(ws.document, ws.state, ws.settings).get(field.id)
-    parts += [("Type    ", DIM), f"{field.type}\n", ("Value   ", DIM)]
-    if value is None:
-        parts.append(("empty   e fills it in\n", DIM))
-    else:
-        parts += [
-            (f"{value.value}\n", STRONG),
-            ("Source  ", DIM),
-            f"{value.source} by {value.by}\n",
-        ]
-        parts += [("When    ", DIM), f"{clock(value.at)}\n"]
-    return Content.assemble(*parts)
+def _set_aside(ws: Workspace, box: Box) -> list[Part]:
+    """When a waiver ends, or that it has."""
+    tick = ws.state.ticks.get(box.id)
+    if tick is None or tick.state != "waived":
+        return []
+    if not tick.expires:
+        return [("\n         waived permanently", WARN)]
+    over = tick.expires <= now_ms()
+    word = "waiver ran out on" if over else "waived until"
+    return [(f"\n         {word} {local_day(tick.expires).isoformat()}", WARN)]
+
+
+def _blanks(ws: Workspace, box: Box) -> list[Part]:
+    """The blanks that stand inside a checkbox."""
+    own = [item for item in ws.document.fields.values() if item.box == box.id]
+    values = effective_fields(ws.document, ws.state, ws.settings) if own else {}
+    parts: list[Part] = [("\nFIELDS   e fills in\n", HEAD)] if own else []
+    for item in own:
+        value = values.get(item.id)
+        parts += [(f"{item.label}  ", DIM), f"{value.value if value else '_____'}\n"]
+    return parts

@@ -8,7 +8,7 @@ from textual.screen import Screen
 from tui.vocabulary import DIM, HEAD, STRONG, TICKS, VERDICTS
 
 APP_KEYS = (
-    ("1 2 3 5", "Roadmap, Gate, Budget, Live"),
+    ("1 2 3 4 5", "Roadmap, Gate, Budget, Metrics and fields, Live"),
     ("j k  g G", "move, first and last row; page keys as usual"),
     ("tab", "next pane"),
     ("enter  esc", "open, back"),
@@ -43,7 +43,8 @@ def help_content(screen: Screen[object]) -> Content:
         "open": "open",
         "done": "done",
         "partial": "some of its boxes are done",
-        "waived": "waived with a reason, counts as done",
+        "waived": "waived with a reason, counts as done until it ends",
+        "na": "does not apply here, counts as done",
     }
     for tick, meaning in words.items():
         parts += [(f"  {TICKS[tick][0]:<11}", TICKS[tick][1]), (f"{meaning}\n", DIM)]

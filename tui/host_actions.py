@@ -9,7 +9,7 @@ from typing import Any
 from textual import work
 
 from agents import AgentError, LinkChanged, LoginRequest
-from tui.actions import Actions
+from tui.account_actions import AccountActions
 from tui.launch import train_job
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.gate_lock import gate_lock
@@ -17,7 +17,7 @@ from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, Entry, FormScreen, 
 from tui.tail import tail_lines
 
 
-class HostActions(Actions):
+class HostActions(AccountActions):
     """Mixed into the app beside what concerns the workspace alone."""
 
     # --- probes and evidence ------------------------------------------------------------------

@@ -11,7 +11,13 @@ from tui.screens.roadmap import RoadmapScreen
 if TYPE_CHECKING:
     from tui.app import GonogoApp
 
-ROOMS = {"roadmap": "Roadmap", "gate": "Gate", "budget": "Budget", "live": "Live"}
+ROOMS = {
+    "roadmap": "Roadmap",
+    "gate": "Gate",
+    "budget": "Budget",
+    "metrics": "Metrics and fields",
+    "live": "Live",
+}
 
 
 def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], object]]]:
@@ -23,10 +29,14 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
                 f"Show the {title} screen",
                 functools.partial(app.action_room, mode),
             )
+    yield "Export costs", "Write exports/costs.csv", app.export_costs
     yield "Help", "Keys and marks", app.action_help
     if not app.ws.read_only:
         yield "Add a cost", "One entry of the ledger", app.action_add_cost
         yield "Decide", "Record GO, NO-GO or HOLD", app.decide
+        yield "Store measured values", "What the evaluation measured", app.fetch_fields
+        yield "Import costs", "A CSV file, all of it or nothing", app.import_costs
+        yield "Book electricity", "What a job's GPU used", app.book_electricity
         yield "Undo", "Take back your newest action", app.action_undo
         yield "Redo", "Do again what was undone", app.action_redo
         yield "Start a training", "Control or experiment on the tower", app.action_train

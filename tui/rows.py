@@ -12,20 +12,15 @@ from textual.content import Content
 from agents import JobStatus
 from tui.chart.axes import duration
 from tui.live import RunView
-from tui.roadmap.budget import BudgetRow, BudgetSummary
 from tui.roadmap.document import Box, Document, Field, Section
-from tui.roadmap.gate import Criterion
 from tui.roadmap.progress import BoxStatus, box_status, section_progress
-from tui.roadmap.state import Cost, State
+from tui.roadmap.state import State
 from tui.tail import clean
 from tui.vocabulary import (
     DIM,
-    FAIL,
     HEAD,
     JOBS,
-    OUTCOMES,
     PASS,
-    STRONG,
     TICKS,
     VERDICTS,
     WARN,
@@ -38,7 +33,8 @@ BRACKET = (2, 5)
 """Columns of a box row in which a click toggles it."""
 
 
-def _line(left: Content, right: Content, width: int) -> Content:
+def line_of(left: Content, right: Content, width: int) -> Content:
+    """Both ends of one line; the left one is cut where it does not fit."""
     room = max(0, width - right.cell_length - 1)
     return left.truncate(room, ellipsis=True, pad=True) + " " + right
 
@@ -47,7 +43,7 @@ def heading(key: str, text: str, count: str = "") -> Row:
     """A group heading with its count on the right."""
 
     def draw(width: int) -> Content:
-        return _line(Content.styled(f" {text}", HEAD), Content.styled(count, DIM), width)
+        return line_of(Content.styled(f" {text}", HEAD), Content.styled(count, DIM), width)
 
     return Row(key, draw, selectable=False)
 
@@ -87,7 +83,7 @@ def box_row(box: Box, status: BoxStatus, now_ms: int) -> Row:
         label = None
         if status.verdict is None and status.computed:
             label = "computed"
-        return _line(left, verdict_cell(status, now_ms, label), width)
+        return line_of(left, verdict_cell(status, now_ms, label), width)
 
     return Row(box.id, draw)
 
@@ -98,7 +94,7 @@ def field_row(field: Field, value: str, source: str) -> Row:
     def draw(width: int) -> Content:
         shown = (value, PASS) if value else ("_____", DIM)
         left = Content.assemble("      ", (f"{clip(field.label, 34)}: ", DIM), shown)
-        return _line(left, Content.styled(source, DIM), width)
+        return line_of(left, Content.styled(source, DIM), width)
 
     return Row(f"field:{field.id}", draw)
 
@@ -119,7 +115,7 @@ def section_row(section: Section, doc: Document, state: State) -> Row:
         left = Content.assemble(
             " ", (bracket, style), " ", (f"{section.id[:3]:<3}", DIM), short_title(section)
         )
-        return _line(left, Content.styled(f"{done}/{total}" if total else "", DIM), width)
+        return line_of(left, Content.styled(f"{done}/{total}" if total else "", DIM), width)
 
     return Row(section.id, draw)
 
@@ -148,104 +144,6 @@ def section_rows(
     return rows
 
 
-def criterion_row(criterion: Criterion) -> Row:
-    """One criterion of the gate."""
-
-    def draw(width: int) -> Content:
-        style = OUTCOMES.get(criterion.verdict, DIM)
-        left = Content.assemble(" ", (f"{criterion.id:<3}", DIM), criterion.label)
-        right = Content.assemble(
-            (f"{criterion.verdict:<8}", style),
-            f"{clip(criterion.value, 16):<16} ",
-            (f"{clip(criterion.threshold, 12):<12}", DIM),
-        )
-        return _line(left, right, width)
-
-    return Row(criterion.id, draw)
-
-
-def money_cell(amount: object) -> str:
-    """A decimal with two places, or the word unknown."""
-    return "unknown" if amount is None else f"{amount:.2f}"
-
-
-def budget_head() -> Row:
-    """Column names of the budget table."""
-
-    def draw(width: int) -> Content:
-        return Content.styled(
-            _budget_text("Item", "Budget", "Actual", "Left", "Used", "#", "Notes"), HEAD
-        )
-
-    return Row("head", draw, selectable=False)
-
-
-def _budget_text(
-    name: str, planned: str, actual: str, left: str, used: str, entries: str, notes: str
-) -> str:
-    return f" {name:<10}{planned:>9}{actual:>10}{left:>10}{used:>6}{entries:>4}  {notes}"
-
-
-def budget_row(row: BudgetRow) -> Row:
-    """One row of the budget."""
-
-    def draw(width: int) -> Content:
-        used = "?" if row.used is None else f"{row.used:.0f}%"
-        left = "?" if row.left is None else money_cell(row.left)
-        text = _budget_text(
-            clip(row.name, 10),
-            money_cell(row.planned),
-            money_cell(row.actual),
-            left,
-            used,
-            str(row.entries),
-            row.notes,
-        )
-        word = "  OVER" if row.over else ""
-        return Content.assemble((text, "" if row.actual is not None else DIM), (word, FAIL))
-
-    return Row(f"row:{row.name}", draw)
-
-
-def budget_total(summary: BudgetSummary) -> Row:
-    """The total line."""
-
-    def draw(width: int) -> Content:
-        used = (
-            f"{100 * summary.spent / summary.planned_total:.0f}%" if summary.planned_total else ""
-        )
-        note = f"{summary.unknown_rows} rows unknown" if summary.unknown_rows else ""
-        return Content.styled(
-            _budget_text(
-                "Total",
-                money_cell(summary.planned_total),
-                money_cell(summary.spent),
-                money_cell(summary.left),
-                used,
-                "",
-                note,
-            ),
-            STRONG,
-        )
-
-    return Row("total", draw, selectable=False)
-
-
-def cost_row(cost: Cost) -> Row:
-    """One ledger entry."""
-
-    def draw(width: int) -> Content:
-        style = f"{DIM} strike" if cost.voided else ""
-        text = f"   {cost.date}  {clip(cost.row, 10):<10}{money_cell(cost.amount):>9}  {cost.note}"
-        return _line(
-            Content.styled(text, style),
-            Content.styled("void" if cost.voided else cost.by, DIM),
-            width,
-        )
-
-    return Row(f"cost:{cost.id}", draw)
-
-
 def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
     """One job: state, step, time, last loss."""
 
@@ -271,7 +169,7 @@ def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
         if job.started_ms:
             until = job.ended_ms or int(time.time() * 1000)
             took = duration((until - job.started_ms) / 1000)
-        return _line(
+        return line_of(
             Content.assemble(*parts), Content.assemble((f"{clip(detail, 20)}  ", DIM), took), width
         )
 

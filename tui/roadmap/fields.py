@@ -25,12 +25,17 @@ class FieldChanges(Writer):
             raise InvalidValue(f"{field_id} is computed from the ledger; add a cost instead.")
         return item
 
+    def check_field(self, field_id: str, value: str) -> str:
+        """The written form of a value, "" to clear. Raises UnknownId or InvalidValue with one sentence."""
+        item = self._field(field_id)
+        new = check_value(item, value)
+        if new and item.type == "date":
+            self._after_start(item, new)
+        return new
+
     def set_field(self, field_id: str, value: str, by: str, source: str = "hand") -> Record:
         """Fills a field, or clears it with an empty value. Fields of one fact change together."""
-        item = self._field(field_id)
-        new = check_value(item, value) or None
-        if new is not None and item.type == "date":
-            self._after_start(item, new)
+        new = self.check_field(field_id, value) or None
         known = self.state.fields.get(field_id)
         if new is None and known is not None and known.measured is not None:
             return self.choose_value(field_id, "measured", by)

@@ -167,8 +167,11 @@ def read_csv(path: Path) -> str:
 
 
 def import_csv(ws: CostChanges, path: Path, by: str, row: str = "") -> tuple[Record | None, Parsed]:
-    """Takes in what is new of a file. The record is None where everything is in the ledger already."""
-    parsed = parse_csv(ws, read_csv(path), path.name, row)
+    """Takes in what is new of a file (a relative path is one in the workspace).
+
+    The record is None where everything is in the ledger already.
+    """
+    parsed = parse_csv(ws, read_csv(ws.root / path.expanduser()), path.name, row)
     if not parsed.entries:
         return None, parsed
     return ws.add_costs(parsed.entries, by, path.name), parsed

@@ -6,14 +6,21 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui import rows
-from tui.roadmap.budget import summarize
+from tui.account_rows import budget_head, budget_row, budget_total, cost_row
+from tui.detail import Part
+from tui.energy import all_energy, energy_cost
+from tui.roadmap.budget import BudgetSummary, summarize
+from tui.roadmap.forecast import burn, expected_total, forecasts, limit_warnings
+from tui.roadmap.writer import today
+from tui.rows import heading
 from tui.screens.room import Room
 from tui.vocabulary import DIM, FAIL, PASS, WARN
+from tui.widgets.burn import Burn, Points, burn_line
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
 
@@ -24,45 +31,102 @@ class BudgetScreen(Room):
     PLACE = "Budget"
     KEYS = (
         Key("$", "add cost", "app.add_cost"),
-        Key("V", "void entry", "screen.void"),
+        Key("x", "void entry", "screen.void"),
+        Key("i", "import csv", "screen.import_csv"),
+        Key("E", "export csv", "screen.export_csv"),
+        Key("p", "book power", "screen.power"),
         Key("u", "undo", "app.undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("V", "void", "Void entry", id="budget.void"),
+        Binding("x,V", "void", "Void entry", id="budget.void"),
+        Binding("i", "import_csv", "Import CSV", id="budget.import"),
+        Binding("E", "export_csv", "Export CSV", id="budget.export"),
+        Binding("p", "power", "Book electricity", id="budget.power"),
     ]
 
     def body(self) -> list[Widget]:
-        """Table with the ledger below, summary lines."""
-        return [RowList(id="budget"), Static(id="budget-sum", markup=False)]
+        """Table with the ledger below; status, limits, forecast and the burn of the money."""
+        foot = Horizontal(
+            Static(id="budget-sum", markup=False), Burn(id="budget-burn"), id="budget-foot"
+        )
+        return [RowList(id="budget"), foot]
+
+    def on_mount(self) -> None:
+        """The table has the cursor."""
+        super().on_mount()
+        self.query_one("#budget", RowList).focus()
+
+    def on_resize(self) -> None:
+        """The burn is a line of its own below 100 columns."""
+        if self.ready:
+            self.update_state()
+
+    def _summary(self) -> BudgetSummary:
+        ws = self.gonogo.ws
+        return summarize(ws.settings, ws.document, ws.state)
 
     def update_state(self) -> None:
         """Rows and sums anew."""
-        ws = self.gonogo.ws
-        summary = summarize(ws.settings, ws.document, ws.state)
-        table: list[Row] = [rows.budget_head()]
-        table += [rows.budget_row(row) for row in summary.rows]
-        table.append(rows.budget_total(summary))
+        ws, summary = self.gonogo.ws, self._summary()
+        table: list[Row] = [budget_head()]
+        table += [budget_row(row) for row in summary.rows]
+        table.append(budget_total(summary))
         if ws.state.costs:
-            table.append(rows.heading("ledger", "Ledger", f"{len(ws.state.costs)} entries"))
-            table += [rows.cost_row(cost) for cost in reversed(ws.state.costs)]
+            table.append(heading("ledger", "Ledger", f"{len(ws.state.costs)} entries"))
+            table += [cost_row(cost) for cost in reversed(ws.state.costs)]
         self.query_one("#budget", RowList).set_rows(table)
-        limit, goal = ws.settings.budget.limit, ws.settings.budget.goal
-        share = summary.spent / limit if limit else 0
-        style = FAIL if share >= 1 else WARN if share >= ws.settings.budget.warn_at else PASS
-        self.query_one("#budget-sum", Static).update(
-            Content.assemble(
-                f"Budget Status: {summary.status_sentence}\n",
-                (f"{100 * share:.1f}% of the ${limit} limit", style),
-                (f"   ${goal} is the goal at the top of the plan", DIM),
-                (f"   {summary.unknown_rows} rows unknown, which is not zero", DIM)
-                if summary.unknown_rows
-                else "",
-            )
-        )
+        self.query_one("#budget-sum", Static).update(self._text(summary))
+        self.query_one("#budget-burn", Burn).show(self._points())
+
+    def _points(self) -> Points:
+        return tuple(burn(self.gonogo.ws.state.costs, today()))
+
+    def _text(self, summary: BudgetSummary) -> Content:
+        ws = self.gonogo.ws
+        parts: list[Part] = [f"Budget Status: {summary.status_sentence}\n"]
+        for name, limit in (
+            ("plan", summary.planned_total), ("limit", summary.limit), ("goal", summary.goal),
+        ):  # fmt: skip
+            share = summary.spent / limit if limit else 0
+            style = FAIL if share > 1 else WARN if share >= ws.settings.budget.warn_at else PASS
+            parts.append((f"{100 * share:.1f}% of {name} ${limit:.0f}   ", style))
+        parts.append((burn_line(self._points(), 14) if self.size.width < 100 else "", "$accent"))
+        parts.append("\n")
+        warnings = limit_warnings(summary, ws.settings.budget.warn_at)
+        if warnings:
+            parts.append((f"WARN {'; '.join(warnings)}\n", WARN))
+        found = forecasts(ws.document, ws.state, summary)
+        parts += [(f"Forecast {f.sentence}\n", "") for f in found]
+        expected = expected_total(summary, found)
+        past = expected > summary.limit
+        parts.append((f"In all ${expected:.2f}", WARN if past else DIM))
+        parts.append((" PAST THE LIMIT   " if past else "   ", WARN if past else DIM))
+        parts.append((self._power(), DIM))
+        return Content.assemble(*parts)
+
+    def _power(self) -> str:
+        """What the jobs' GPUs used, and what it costs where the price is known."""
+        ws = self.gonogo.ws
+        price = ws.settings.budget.price_per_kwh
+        jobs = [job for job in all_energy(ws.runs_dir) if not job.simulated]
+        kwh = sum((job.kwh for job in jobs), start=0 * (price or 1))
+        if price is None:
+            used = f"{kwh:.3f} kWh measured, " if jobs else ""
+            return f"Electricity {used}price unknown (price_per_kwh)"
+        if not jobs:
+            return f"Electricity no energy measured yet, ${price} per kWh"
+        booked = {c.origin for c in ws.state.costs if not c.voided}
+        left = sum(job.origin not in booked for job in jobs)
+        cost = sum((energy_cost(job, price) or 0 for job in jobs), start=0 * price)
+        more = f", {left} not booked (p)" if left else ""
+        return f"Electricity {kwh:.3f} kWh = ${cost:.2f} at ${price}{more}"
 
     def current_row(self) -> str:
-        """Name of the budget row under the cursor, or an empty string."""
+        """Name of the budget row under the cursor, or of the entry's row."""
         key = self.query_one("#budget", RowList).key
+        if key.startswith("cost:"):
+            cost = self.gonogo.ws.state.cost(key[5:])
+            return cost.row if cost else ""
         return key[4:] if key.startswith("row:") else ""
 
     @on(RowList.Chosen, "#budget")
@@ -77,3 +141,15 @@ class BudgetScreen(Room):
             self.gonogo.void_cost(key[5:])
         else:
             self.notify("Put the cursor on a ledger entry to void it.", markup=False)
+
+    def action_import_csv(self) -> None:
+        """Take in a CSV file."""
+        self.gonogo.import_costs()
+
+    def action_export_csv(self) -> None:
+        """Write the ledger as CSV."""
+        self.gonogo.export_costs()
+
+    def action_power(self) -> None:
+        """Book the electricity of a job."""
+        self.gonogo.book_electricity()

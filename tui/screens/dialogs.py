@@ -46,7 +46,7 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
 
     def compose(self) -> ComposeResult:
         """Title, inputs, hint, error line."""
-        with Vertical(classes="dialog"):
+        with Vertical(classes="dialog" if len(self.entries) < 4 else "dialog -many"):
             yield Label(self.form_title, classes="dialog--title", markup=False)
             for entry in self.entries:
                 yield Label(entry.label, classes="dialog--label", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -12,10 +13,13 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui import rows
-from tui.detail import box_detail, field_detail
+from tui.detail import box_detail
+from tui.field_detail import field_detail
+from tui.roadmap.attention import attention
+from tui.roadmap.budget import summarize
 from tui.roadmap.document import Box, Section
 from tui.roadmap.progress import box_status, section_progress
-from tui.screens.dialogs import DetailScreen
+from tui.screens.dialogs import DetailScreen, LinesScreen
 from tui.screens.room import Room
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import RowList
@@ -31,6 +35,8 @@ class RoadmapScreen(Room):
         Key("V", "verify all", "screen.verify_section"),
         Key("e", "field", "screen.edit"),
         Key("n", "note", "screen.note"),
+        Key("w", "waive", "screen.waive"),
+        Key("x", "n/a", "screen.drop"),
         Key("$", "cost", "app.add_cost"),
         Key("u", "undo", "app.undo"),
         Key("[ ]", "stage", "screen.section(1)"),
@@ -44,6 +50,8 @@ class RoadmapScreen(Room):
         Binding("V", "verify_section", "Verify section", id="box.verify_section"),
         Binding("e", "edit", "Edit field", id="field.edit"),
         Binding("n", "note", "Note", id="note.edit"),
+        Binding("w", "waive", "Waive", id="box.waive"),
+        Binding("x", "drop", "Not applicable", id="box.na"),
         Binding("o", "evidence", "Evidence", id="box.evidence"),
         Binding("left_square_bracket", "section(-1)", "Previous stage", id="stage.previous"),
         Binding("right_square_bracket", "section(1)", "Next stage", id="stage.next"),
@@ -202,11 +210,38 @@ class RoadmapScreen(Room):
         elif box is not None:
             self.gonogo.toggle(box)
 
+    def _set_aside(self, act: Callable[[str, str], object]) -> None:
+        box = self.current_box()
+        if box is None or box.computed or box.informational:
+            self.notify("Only a task of its own can be waived or dropped.", markup=False)
+        else:
+            act(box.id, box.section_id)
+
+    def action_waive(self) -> None:
+        """Let the box under the cursor count as done for a while."""
+        self._set_aside(self.gonogo.waive_box)
+
+    def action_drop(self) -> None:
+        """The box under the cursor does not apply here."""
+        self._set_aside(self.gonogo.drop_box)
+
+    def current_row(self) -> str:
+        """The budget row of this stage, for a new cost."""
+        ws = self.gonogo.ws
+        rows = summarize(ws.settings, ws.document, ws.state).rows
+        return next((row.name for row in rows if row.section_id == self.section_id), "")
+
     def action_edit(self) -> None:
         """Edit the blank under the cursor, else the first blank of this stage."""
         key = self.current_key()
         if key.startswith("field:"):
             self.gonogo.edit_field(key[6:])
+            return
+        own = [f.id for f in self.gonogo.ws.document.fields.values() if f.box == key]
+        if own:
+            values = [self.gonogo.ws.state.fields.get(i) for i in own]
+            empty = [i for i, value in zip(own, values, strict=True) if value is None]
+            self.gonogo.edit_field((empty or own)[0])
             return
         fields = [
             f for group in (self.section.groups if self.section else ()) for f in group.fields
@@ -252,9 +287,11 @@ class RoadmapScreen(Room):
         line.focus()
 
     def action_attention(self) -> None:
-        """Only what failed."""
-        self.filter_text = "" if self.filter_text == "is:fail" else "is:fail"
-        self.update_state()
+        """Everything that wants a person."""
+        found = attention(self.gonogo.ws)
+        lines = [f"{entry.word:<9} {entry.item:<14} {entry.text}" for entry in found]
+        title = f"Attention ({len(found)})" if found else "Attention: nothing"
+        self.app.push_screen(LinesScreen(title, lines))
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -266,6 +303,12 @@ class RoadmapScreen(Room):
         line = self.query_one("#filter", Input)
         line.display = bool(line.value)
         self.query_one("#boxes", RowList).focus()
+
+    def show_key(self, key: str, section_id: str) -> None:
+        """Show a row of a section."""
+        self.section_id = section_id
+        self.update_state()
+        self.query_one("#boxes", RowList).select(key)
 
     def go_to(self, box_id: str) -> None:
         """Show a box by id."""
