@@ -33,6 +33,9 @@ LAZY = {
     "fetch": ("tui.cli_files", "fetch", "Fetch a job's adapter, resumable and checked."),
     "tunnel": ("tui.cli_files", "tunnel", "Keep the tunnel to MLflow open; show its lights."),
     "mlflow": ("tui.cli_mlflow", "mlflow", "Start, end or look at MLflow on its host."),
+    "edit": ("tui.cli_mend", "edit", "Change boxes, blanks and notes as text in $EDITOR."),
+    "recover": ("tui.cli_mend", "recover", "Show or take over a damaged line of the state file."),
+    "mlflow": ("tui.cli_jobs", "mlflow", "Start, stop or look at MLflow on its host."),
 }
 """Commands whose modules are imported only when they are asked for."""
 

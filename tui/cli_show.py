@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 from tui.cli_common import Run, common
 from tui.files import write_file
 from tui.roadmap.budget import summarize
+from tui.roadmap.describe import about, concerned, describe, visible, when, why
 from tui.roadmap.errors import UnknownId
 from tui.roadmap.progress import box_status, overall, section_progress
 from tui.roadmap.state import Record
@@ -118,54 +118,33 @@ def _overview(run: Run, ws: Workspace) -> None:
     run.answer(data, "\n".join(lines))
 
 
-def _when(at: int) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-
-
-def _about(record: Record, name: str, ids: set[str]) -> bool:
-    verdicts = record.data.get("verdicts")
-    items = (
-        {v.get("item") for v in verdicts if isinstance(v, dict)}
-        if isinstance(verdicts, list)
-        else set()
-    )
-    return record.item == name or record.item in ids or bool(items & ids)
-
-
-def _describe(record: Record) -> str:
-    data = record.data
-    if record.do == "verdict":
-        parts = [f"{v.get('item')} {v.get('verdict')}" for v in data.get("verdicts", ())]
-        return ", ".join(parts[:8]) + (f" and {len(parts) - 8} more" if len(parts) > 8 else "")
-    if record.do in ("tick", "waive", "field", "note", "undo", "redo") and "new" in data:
-        text = f"{record.item}: {data.get('old') or 'empty'} -> {data.get('new') or 'empty'}"
-        return " ".join(text.split())
-    if record.do == "decision":
-        return f"{data['new'].get('outcome')}: {data['new'].get('reason')}"
-    if record.do in ("costs", "measured"):
-        return f"{len(data['new'])} from {record.item}"
-    if record.do == "cost":
-        return f"{record.item} {data['new'].get('amount')} {data['new'].get('note', '')}".rstrip()
-    return f"{data.get('of', '')} {record.item}".strip()
-
-
 @click.command()
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("-n", "count", default=20, show_default=True, help="How many records; 0 for all.")
+@click.option("--filter", "words", default="", help="Only records with all of these words.")
 @common
-def log(run: Run, name: str | None, count: int) -> None:
+def log(run: Run, name: str | None, count: int, words: str) -> None:
     """What was done, newest last; with an id only what concerns it."""
     ws = run.open(read_only=True)
     records = ws.state.records
     if name is not None:
-        ids = set(ws.document.select(name)) | ({name} if name in ws.document.fields else set())
-        records = [record for record in records if _about(record, name, ids)]
-    records = records[-count:] if count > 0 else records
-    lines = [
-        f"{_when(r.at)}  {r.by:<16} {r.do:<9} {_describe(r)}{'  (by hand)' if r.hand else ''}"
-        for r in records
-    ]
-    run.answer({"records": [dict(r.data) for r in records]}, "\n".join(lines))
+        ids = concerned(ws.document, name)
+        records = [record for record in records if about(record, ids)]
+    shown = [(record, log_line(record)) for record in records]
+    wanted = words.casefold().split()
+    shown = [pair for pair in shown if all(word in pair[1].casefold() for word in wanted)]
+    shown = shown[-count:] if count > 0 else shown
+    run.answer(
+        {"records": [dict(record.data) for record, _ in shown]},
+        "\n".join(line for _, line in shown),
+    )
+
+
+def log_line(record: Record) -> str:
+    """Time, actor, action, what changed and why, in one line."""
+    reason, by = why(record), visible(record.by)
+    tail = (f"  ({reason})" if reason else "") + ("  (by hand)" if record.hand else "")
+    return f"{when(record.at)}  {by:<16} {visible(record.do):<9} {describe(record)}{tail}"
 
 
 @click.command()

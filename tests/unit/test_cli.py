@@ -189,7 +189,7 @@ def test_decide_and_log(run: Call) -> None:
     records = data(run("log", "--json"))["records"]
     assert [r["do"] for r in records] == ["import", "decision", "tick"]
     assert len(data(run("log", "S0.T", "--json"))["records"]) == 1
-    assert "S0.T1: open -> done" in run("log").stdout
+    assert "S0.T1: open > done" in run("log").stdout
 
 
 def test_export(run: Call, root: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tui.roadmap import evidence
 from tui.roadmap.costs import CostChanges
 from tui.roadmap.errors import Conflict, InvalidValue, Theirs, UnknownId
 from tui.roadmap.fields import FieldChanges
+from tui.roadmap.handedit import HandEdits, inverse_ops, sections_note
 from tui.roadmap.records import Record
 from tui.roadmap.values import clean_text
 from tui.roadmap.verdicts import VerdictChanges
@@ -23,7 +24,7 @@ def _when(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
+class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges, HandEdits):
     """The writing half of a workspace."""
 
     def _change(
@@ -72,10 +73,7 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
         """Writes the note of a section (its whole text); empty clears it."""
         if self.document.section(section_id) is None:
             raise UnknownId(f"There is no section {section_id}.")
-        kept = clean_text(text, "The note", lines=True)
-        if "____" in kept:
-            raise InvalidValue("A note may not contain “____”: it would read as a blank.")
-        return self._change("note", section_id, kept or None, by)
+        return self._change("note", section_id, sections_note(text) or None, by)
 
     def decide(self, outcome: str, reason: str, by: str, override: str = "") -> Record:
         """Records GO, NO-GO or HOLD with everything it stands on. See `gate.pin` for what is kept."""
@@ -106,7 +104,10 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
     # --- undo ---------------------------------------------------------------------------------
 
     def undo(self, by: str) -> Record:
-        """Appends the inverse of the newest action of `by`; other people's actions are left alone."""
+        """Appends the inverse of the newest action of `by`; other people's actions are left alone.
+
+        The command line also takes back the hand edits of its user, since it is where they are made.
+        """
         return self._commit(lambda: self._inverse(by, "undo"))
 
     def redo(self, by: str) -> Record:
@@ -115,7 +116,10 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
 
     def _inverse(self, by: str, do: str) -> Fields:
         back = do == "undo"
-        target = self.state.last_own(by) if back else self.state.last_undone(by)
+        newest = self.state.last_own if back else self.state.last_undone
+        actors = (by, by.replace("cli:", "hand:", 1)) if by.startswith("cli:") else (by,)
+        found = [record for record in map(newest, actors) if record is not None]
+        target = max(found, key=lambda record: record.at, default=None)
         if target is None:
             raise InvalidValue(f"There is nothing of yours to {do}.")
         if target.do == "decision":
@@ -123,7 +127,7 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
                 "Your last action is a decision; decide again, it supersedes the old one."
             )
         fields: Fields = {
-            "by": by,
+            "by": target.by,
             "do": do,
             "item": target.item,
             f"{do}es": target.id,
@@ -132,6 +136,12 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges):
         if target.do in ("cost", "costs", "cost_void"):
             fields["item"] = target.item if target.do == "cost_void" else target.id
             return fields
+        if target.do == "hand_edit":
+            ops = inverse_ops(self.state, target, back)
+            if isinstance(ops, str):
+                kind = next(op["f"] for op in target.data["ops"] if op["item"] == ops)
+                raise self._conflict(kind, ops)
+            return {**fields, "ops": ops}
         empty = "open" if target.do in ("tick", "waive") else None
         before = target.data.get("old") or empty
         after = target.data.get("new") or empty

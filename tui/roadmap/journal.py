@@ -244,7 +244,8 @@ class Journal:
         last = max((r.at for r in self.records[-1:]), default=0)
         at = max(time.time_ns() // 1_000_000, last + 1)
         head: dict[str, Any] = {"v": VERSION, "id": str(uuid7()), "at": at}
-        prev = self.chain.prev
+        # What stands behind a bad line is not read yet: an acceptance follows whatever is the last line.
+        prev = "" if "accepts" in fields else self.chain.prev
         line = seal({**head, **fields, **({"prev": prev} if prev else {})})
         payload = (b"\n" if self._newline_missing else b"") + line
         try:

@@ -22,7 +22,9 @@ from tui.roadmap.records import Record
 
 __all__ = ["Cost", "Decision", "FieldValue", "Record", "State", "Tick", "Verdict"]
 
-UNDOABLE = frozenset({"tick", "waive", "field", "note", "cost", "costs", "cost_void", "decision"})
+UNDOABLE = frozenset(
+    {"tick", "waive", "field", "note", "cost", "costs", "cost_void", "decision", "hand_edit"}
+)
 """Actions of a person; the newest one of each is what undo takes back, or says why not."""
 
 
@@ -142,7 +144,7 @@ class State:
         except (TypeError, ValueError, KeyError, ArithmeticError, AttributeError):
             self.bad.append(record)
             return
-        if record.do in UNDOABLE:
+        if record.do in UNDOABLE and "accepts" not in record.data:
             own = self._own.setdefault(record.by, _Own())
             own.done.append(record)
             own.undone.clear()
@@ -212,6 +214,12 @@ class State:
         for item, value in record.data["new"].items():
             self._put_field(item, str(value), record.data["source"], record.by, record.at)
             self._touched["field", item] = record
+
+    def _do_hand_edit(self, record: Record) -> None:
+        if "ops" in record.data:
+            from tui.roadmap.handedit import apply_ops
+
+            apply_ops(self, record)
 
     def _do_note(self, record: Record) -> None:
         self._put("note", record, record.data.get("new"))
@@ -299,6 +307,8 @@ class State:
             ids = [c.id for c in self.costs if c.id.startswith(f"{record.item}-")]
             for cost_id in ids if kind == "costs" else [record.item]:
                 self._void(cost_id, voided, record)
+        elif kind == "hand_edit":
+            self._do_hand_edit(record)
         else:
             self._put(kind, record, record.data.get("new"))
         if found is not None:
