@@ -35,7 +35,6 @@ LAZY = {
     "mlflow": ("tui.cli_mlflow", "mlflow", "Start, end or look at MLflow on its host."),
     "edit": ("tui.cli_mend", "edit", "Change boxes, blanks and notes as text in $EDITOR."),
     "recover": ("tui.cli_mend", "recover", "Show or take over a damaged line of the state file."),
-    "mlflow": ("tui.cli_jobs", "mlflow", "Start, stop or look at MLflow on its host."),
 }
 """Commands whose modules are imported only when they are asked for."""
 
