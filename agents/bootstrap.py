@@ -115,12 +115,45 @@ def build_payload() -> bytes:
     )
 
 
+# Only characters that cmd.exe, PowerShell and the Windows argument rules all leave alone.
+_PLAIN = re.compile(r"[A-Za-z0-9_./~+-]+\Z")
+_UNKNOWN_COMMAND = (
+    b"is not recognized as",  # cmd.exe and PowerShell
+    b"CommandNotFoundException",  # PowerShell in any language
+    b"system cannot find the path specified",
+)
+
+
+def windows_command(nonce: str, python: str = "") -> str:
+    """The command line for cmd.exe and PowerShell alike: the stub inside WSL.
+
+    `wsl.exe -e` runs a Linux program without a shell, so one pair of double quotes around
+    the stub is all that is ever quoted. Raises NeedsUser for an interpreter whose name
+    would need more.
+    """
+    program = python or "python3"
+    if not _PLAIN.match(program):
+        raise NeedsUser(f"{program!r} cannot be named on a Windows command line: use a plain path")
+    return f'wsl.exe -e {program} -ISuB -c "{STUB}" {nonce}'
+
+
+def wants_windows(server_version: str, said: bytes) -> bool:
+    """Does the login shell of this host belong to Windows?
+
+    `server_version` is the SSH identification, `said` what the shell printed.
+    """
+    return "Windows" in server_version or any(text in said for text in _UNKNOWN_COMMAND)
+
+
 _CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07]*\x07|.)|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(data: bytes, limit: int = NOISE_LIMIT) -> str:
     """Host output as text without control sequences; it must not reach a terminal raw."""
-    return _CONTROL.sub("", data[-limit:].decode("utf-8", "replace"))
+    data = data[-limit:]
+    # wsl.exe writes UTF-16 without saying so: every second byte of Latin text is NUL.
+    wide = len(data) > 3 and data.count(0) * 3 > len(data)
+    return _CONTROL.sub("", data.decode("utf-16-le" if wide else "utf-8", "replace"))
 
 
 def last_line(data: bytes) -> str:
@@ -128,9 +161,20 @@ def last_line(data: bytes) -> str:
     return lines[-1][:200] if lines else ""
 
 
-def explain_exit(host: str, status: int | None, stderr: bytes) -> Exception:
-    """Why the agent did not start, from the exit status before the sentinel."""
+def explain_exit(
+    host: str, status: int | None, stderr: bytes, *, windows: bool = False
+) -> LinkLost | NeedsUser:
+    """Why the agent did not start, from the exit status before the sentinel.
+
+    `windows` says that `windows_command` was run.
+    """
     said = last_line(stderr)
+    if windows and status != EXIT_DAMAGED:
+        return NeedsUser(
+            f"{host} runs Windows and its WSL gave no Python ({said or f'exit code {status}'}): "
+            "install a distribution with `wsl --install` and python3 in it, "
+            f"or let hosts.{host}.ssh name the SSH server inside WSL"
+        )
     if status == EXIT_NONE:
         return NeedsUser(
             f"{host} has no Python: install Python 3.8 or newer, or set hosts.{host}.python"

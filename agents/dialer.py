@@ -15,7 +15,7 @@ from agents.errors import LinkLost, NeedsUser
 from agents.known_hosts import HostKeys, Presented
 from agents.login import Answers, LoginClient, is_encrypted, key_files
 from agents.spec import HostSpec
-from agents.transport import SshTransport
+from agents.transport import SshTransport, server_version
 
 TCP_TIMEOUT = 3.0
 LOGIN_TIMEOUT = 15.0
@@ -100,11 +100,15 @@ class SshDialer:
 
     async def open(
         self,
-        command: str,
+        command: Callable[[str], tuple[str, bool]],
         on_connected: Callable[[], None],
         on_authenticated: Callable[[], None],
     ) -> SshTransport:
-        """Connect, log in and start `command`. Raises NeedsUser or LinkLost."""
+        """Connect, log in and start what `command(server version)` gives.
+
+        It returns the command line and whether that is one for a Windows shell. Raises
+        NeedsUser or LinkLost.
+        """
         self.pending = self.answers.pending = None
         options, alias, arguments = await self._prepare()
         host, port = str(options.host), int(options.port)
@@ -143,8 +147,9 @@ class SshDialer:
             raise self._explain(error, clients, host, port) from error
         on_authenticated()
         try:
+            line, windows = command(server_version(conn))
             process = await conn.create_process(
-                command, encoding=None, stderr=asyncssh.PIPE, term_type=None
+                line, encoding=None, stderr=asyncssh.PIPE, term_type=None
             )
         except (asyncssh.Error, OSError) as error:
             conn.abort()
@@ -152,7 +157,7 @@ class SshDialer:
         except BaseException:
             conn.abort()
             raise
-        return SshTransport(conn, process)
+        return SshTransport(conn, process, windows)
 
     def _explain(
         self, error: Exception, clients: list[LoginClient], host: str, port: int

@@ -32,3 +32,7 @@ class LinkLost(AgentError):
     def __init__(self, message: str, *, unreachable: bool = False) -> None:
         super().__init__(message)
         self.unreachable = unreachable
+
+
+class OtherShell(LinkLost):
+    """The login shell did not understand the command; the other kind of shell is tried."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from agents import bootstrap
 from agents.dialer import SshDialer
-from agents.errors import LinkDown, LinkLost, NeedsUser
+from agents.errors import LinkDown, LinkLost, NeedsUser, OtherShell
 from agents.events import Event, GaugeArrived, HostNoise, LinkChanged, LinkState
 from agents.gauges import parse_gauge
 from agents.jobsync import JobSync
@@ -48,6 +48,7 @@ class HostLink(HostRequests):
         self._moved = asyncio.Event()
         self._jump = ClockJump()
         self._liveness: Liveness | None = None
+        self._windows = False
 
     # -- the connect loop ---------------------------------------------------------------
 
@@ -64,6 +65,10 @@ class HostLink(HostRequests):
                     self._set(LinkState.needs_user, str(error))
                     await self._wake.wait()
                     self.attempt = 0
+                except OtherShell as error:
+                    if self._windows or self.spec.shell:
+                        await self._back_off(error)
+                    self._windows = True
                 except LinkLost as error:
                     await self._back_off(error)
                 except Exception as error:
@@ -85,15 +90,23 @@ class HostLink(HostRequests):
         await wait_for_retry(delay, self._wake, probe, self._jump)
         self.retry_in = None
 
-    async def _open(self, command: str) -> Transport:
+    def _command(self, nonce: str, server: str) -> tuple[str, bool]:
+        """The agent's command line, and whether it is one for a Windows shell."""
+        windows = self.spec.shell == "windows" or (
+            self.spec.shell == "" and (self._windows or bootstrap.wants_windows(server, b""))
+        )
+        make = bootstrap.windows_command if windows else bootstrap.command
+        return make(nonce, self.spec.python), windows
+
+    async def _open(self, nonce: str) -> Transport:
         if self.spec.local:
             self._set(LinkState.bootstrapping, "starting the agent")
             try:
-                return await LocalTransport.open(command)
+                return await LocalTransport.open(bootstrap.command(nonce, self.spec.python))
             except OSError as error:
                 raise LinkLost(f"no shell on this machine: {error}") from error
         return await self._dialer.open(
-            command,
+            lambda server: self._command(nonce, server),
             lambda: self._set(LinkState.authenticating, "logging in"),
             lambda: self._set(LinkState.bootstrapping, "starting the agent"),
         )
@@ -101,7 +114,7 @@ class HostLink(HostRequests):
     async def _connect_and_serve(self) -> None:
         self._set(LinkState.connecting, "connecting")
         nonce = bootstrap.new_nonce()
-        transport = await self._open(bootstrap.command(nonce, self.spec.python))
+        transport = await self._open(nonce)
         session = Session(self.name, transport, self._receive)
         ending: LinkLost | None = None
         try:

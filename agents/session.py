@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 
 from agents import bootstrap
-from agents.errors import AgentError, LinkDown, LinkLost, RemoteError
+from agents.errors import AgentError, LinkDown, LinkLost, OtherShell, RemoteError
 from agents.frames import PROTOCOL, FrameDecoder, FrameError, encode
 from agents.transport import Transport
 
@@ -78,7 +78,10 @@ class Session:
                 await asyncio.wait([self._stderr_task], timeout=1)
                 self.noise = seen[-bootstrap.NOISE_LIMIT :]
                 said = bytes(self.stderr) or self.noise
-                raise bootstrap.explain_exit(self.host, status, said)
+                windows = self.transport.windows
+                if not windows and bootstrap.wants_windows(self.transport.server, said):
+                    raise OtherShell(f"{self.host} has a Windows shell")
+                raise bootstrap.explain_exit(self.host, status, said, windows=windows)
             self.last_heard = time.monotonic()
             seen = (seen + data)[-(bootstrap.NOISE_LIMIT + len(mark) + len(data)) :]
         before, _, rest = seen.partition(mark)

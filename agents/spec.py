@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
@@ -16,9 +17,10 @@ class HostSpec:
 
     `ssh` is an alias or ``user@host[:port]``; empty means `name`. `known_hosts` None means
     what ssh_config says, else ~/.ssh/known_hosts. `local` runs the agent as a subprocess on
-    this machine with the same protocol. `python` replaces the search for an interpreter;
-    `gauge_interval` is in seconds. `health_urls` maps a name to a URL on the host's
-    127.0.0.1 that the agent asks every 5 s.
+    this machine with the same protocol. `shell` is the kind of login shell: "posix", "windows"
+    (cmd.exe or PowerShell, the agent runs in WSL), or "" to find out. `python` replaces the
+    search for an interpreter; `gauge_interval` is in seconds. `health_urls` maps a name to a
+    URL on the host's 127.0.0.1 that the agent asks every 5 s.
     """
 
     name: str
@@ -30,6 +32,7 @@ class HostSpec:
     local: bool = False
     simulate_gpu: bool = False
     python: str = ""
+    shell: Literal["", "posix", "windows"] = ""
     gauge_interval: float = 1.0
     disk_path: str = "~"
     health_urls: Mapping[str, str] = field(default_factory=dict)

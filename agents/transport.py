@@ -28,6 +28,11 @@ class ByteWriter(Protocol):
 class Transport(Protocol):
     """One running command: three byte streams, an exit status, sockets on the far side."""
 
+    server: str
+    """The far side's identification, "" where there is none."""
+    windows: bool
+    """True when the command was written for a Windows shell."""
+
     async def read(self) -> bytes:
         """Up to 64 KiB; b"" at the end."""
 
@@ -44,6 +49,9 @@ class Transport(Protocol):
 
 class LocalTransport:
     """The command as a subprocess of this program."""
+
+    server = ""
+    windows = False
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None or process.stdout is None or process.stderr is None:
@@ -102,12 +110,22 @@ class LocalTransport:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
+def server_version(conn: asyncssh.SSHClientConnection) -> str:
+    """What the server calls itself, such as ``SSH-2.0-OpenSSH_for_Windows_9.5``; bounded."""
+    return str(conn.get_extra_info("server_version", ""))[:255]
+
+
 class SshTransport:
     """The command in one exec channel of an SSH connection."""
 
     def __init__(
-        self, conn: asyncssh.SSHClientConnection, process: asyncssh.SSHClientProcess[bytes]
+        self,
+        conn: asyncssh.SSHClientConnection,
+        process: asyncssh.SSHClientProcess[bytes],
+        windows: bool = False,
     ) -> None:
+        self.server = server_version(conn)
+        self.windows = windows
         self._conn = conn
         self._process = process
 

@@ -47,6 +47,7 @@ def host_spec(name: str, host: HostSettings, health: dict[str, str]) -> HostSpec
         identity_file=host.identity_file,
         known_hosts=host.known_hosts,
         local=host.local,
+        shell=host.shell,
         simulate_gpu=host.simulate_gpu,
         health_urls=health,
     )

@@ -40,7 +40,10 @@ class _Strict(BaseModel):
 
 
 class HostSettings(_Strict):
-    """One host. `ssh` is an alias of ssh_config or user@host; empty means the host's own name."""
+    """One host. `ssh` is an alias of ssh_config or user@host; empty means the host's own name.
+
+    `shell` is the kind of login shell, found out when empty; "windows" runs the agent in WSL.
+    """
 
     ssh: str = ""
     port: Port | None = None
@@ -50,6 +53,7 @@ class HostSettings(_Strict):
     local: bool = False
     role: Literal["tower", "server", "laptop"] = "tower"
     python: str = "python3"
+    shell: Literal["", "posix", "windows"] = ""
     backend: Literal["process", "docker"] = "process"
     simulate_gpu: bool = False
 

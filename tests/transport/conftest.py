@@ -49,6 +49,9 @@ class Sshd:
     path: str = os.environ["PATH"]
     environment: dict[str, str] = field(default_factory=dict)
     wrap: Callable[[bytes], bytes] | None = None
+    shell: tuple[str, ...] = ("/bin/sh", "-c")
+    environment: dict[str, str] = field(default_factory=dict)
+    version: str = ""
     password: str | None = None
     code: str | None = None
     logins: int = 0
@@ -103,6 +106,7 @@ class Sshd:
             server_host_keys=[self.host_key],
             authorized_client_keys=str(self.client_key) + ".pub",
             encoding=None,
+            **({"server_version": self.version} if self.version else {}),
         )
         self.port = self.acceptor.get_port()
 
@@ -110,8 +114,7 @@ class Sshd:
         try:
             pipe = asyncio.subprocess.PIPE
             child = await asyncio.create_subprocess_exec(
-                "/bin/sh",
-                "-c",
+                *self.shell,
                 process.command or "exit 1",
                 stdin=pipe,
                 stdout=pipe,
