@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from tui.cli_accounts import attention, dates, field, na, waive
+from tui.cli_bindings import bindings
 from tui.cli_change import note, redo, tick, undo, untick
 from tui.cli_common import NO_WORKSPACE, USAGE, Run, common
 from tui.cli_gate import decide, gate
@@ -178,6 +179,7 @@ for _command in (
     undo,
     untick,
     verify,
+    bindings,
     waive,
 ):
     main.add_command(_command)

@@ -99,33 +99,52 @@ async def check(ws: Workspace, names: list[str], offline: bool, show: Any) -> li
         if not offline and needs_runs(ws, names):
             await links.catch_up()
         reach = links if not offline and needs_hosts(ws, names) else None
-        return await verify(ws, names, reach, show)
+        return await verify(ws, names, reach, show, offline=offline)
     finally:
         await links.close()
 
 
 @click.command()
-@click.argument("names", metavar="ID...", nargs=-1, required=True)
-@click.option("--offline", is_flag=True, help="Ask no host; judge on what is mirrored already.")
+@click.argument("names", metavar="ID...", nargs=-1)
+@click.option("--offline", is_flag=True, help="Ask no host and no public service.")
 @click.option("--dry-run", is_flag=True, help="Record nothing.")
+@click.option("--changes", is_flag=True, help="For timers: record what changed, the rest hourly.")
+@click.option("--list", "listing", is_flag=True, help="Only list the checks, as `gonogo bindings`.")
 @common
-def verify(run: Run, names: tuple[str, ...], offline: bool, dry_run: bool) -> None:
+def verify(
+    run: Run, names: tuple[str, ...], offline: bool, dry_run: bool, changes: bool, listing: bool
+) -> None:
     """Check boxes, groups or sections (S1, S1.K, S1.K5) and record what was found.
 
     Ends with 0 when nothing failed, 1 when a check failed or broke, 5 when a host is out of reach.
     """
+    from tui.cli_bindings import print_bindings
     from tui.roadmap.verify import exit_code, select
 
-    ws = run.open(read_only=dry_run)
+    ws = run.open(read_only=dry_run or listing)
+    if listing:
+        raise SystemExit(print_bindings(run, ws, names))
+    if not names:
+        raise click.UsageError("Name boxes, groups or sections, for example S1.")
     items = select(ws, names)
+    done = 0
 
     def show(verdict: Verdict) -> None:
+        nonlocal done
+        done += 1
         if not run.as_json:
             text = verdict.reason if verdict.verdict != "PASS" else verdict.found
-            click.echo(f"{verdict.verdict:<11} {verdict.item:<8} {text}  ({verdict.seconds:.2f} s)")
+            word = f"{verdict.verdict} (hint)" if verdict.hint else verdict.verdict
+            click.echo(
+                f"{word:<11} {verdict.item:<8} {text}  ({verdict.seconds:.2f} s,"
+                f" {done} of {len(items)})"
+            )
 
     verdicts = asyncio.run(check(ws, items, offline, show))
-    record = None if dry_run else ws.record_verdicts(verdicts, run.actor(ws))
+    record = None
+    if not dry_run:
+        store = ws.record_changes if changes else ws.record_verdicts
+        record = store(verdicts, run.actor(ws))
     code = exit_code(verdicts)
     if run.as_json:
         data = {"verdicts": [v.as_json() for v in verdicts], "exit_code": code}

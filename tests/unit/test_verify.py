@@ -480,7 +480,7 @@ def test_selection(ws: Workspace) -> None:
     with pytest.raises(UnknownId):
         select(ws, ["S7"])
     with pytest.raises(InvalidValue, match="by hand"):
-        select(ws, ["P4.B"])
+        select(ws, ["P5.O"])
     assert set(load_bindings(ws.root)) == set(bound_items(ws))
 
 

@@ -7,7 +7,6 @@ beside each other; one that stands on other boxes waits for those of the same ba
 from __future__ import annotations
 
 import asyncio
-import copy
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -88,7 +87,7 @@ def _explain(error: BaseException) -> Finding:
 
 def _overlay(state: State) -> State:
     """A copy of the state that can take the passes of a batch before they are stored."""
-    found = copy.copy(state)
+    found = state.copy()
     found.ticks, found.verdicts = dict(state.ticks), dict(state.verdicts)
     found.fields = dict(state.fields)
     return found

@@ -37,6 +37,7 @@ class FileParams(MadeParams):
     min_mib: Annotated[float, Field(ge=0)] = 0.0
     max_mib: Annotated[float, Field(gt=0)] | None = None
     seconds: tuple[float, float] | None = None
+    newer_than: InsidePath | None = None
 
     def expects(self, settings: Settings) -> str:
         del settings
@@ -49,6 +50,8 @@ class FileParams(MadeParams):
             parts.append(f"citing the sha256 of {self.cites}")
         if self.max_mib is not None:
             parts.append(f"{self.min_mib:g} to {self.max_mib:g} MiB")
+        if self.newer_than:
+            parts.append(f"newer than {self.newer_than}")
         if self.seconds:
             parts.append(f"{self.seconds[0]:g} to {self.seconds[1]:g} s long")
         return ", ".join(parts)
@@ -103,6 +106,11 @@ def _file(root: Path, params: FileParams) -> Finding:
             length = mp4_seconds(path)
             if not low <= length <= high:
                 problems.append(f"{path.name} lasts {length:.0f} s")
+    made_of = matching(root, params.newer_than) if params.newer_than else []
+    if params.newer_than and not made_of:
+        problems.append(f"there is no {params.newer_than}")
+    newest = max((p.stat().st_mtime for p in made_of), default=0.0)
+    problems += [f"{p.name} is older than its source" for p in paths if p.stat().st_mtime < newest]
     hashes = {p.relative_to(root).as_posix(): sha256_file(p) for p in paths[:20]}
     more = f" and {len(facts) - 3} more" if len(facts) > 3 else ""
     found = f"{'; '.join(facts[:3])}{more}" or f"{len(paths)} files"

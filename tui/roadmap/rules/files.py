@@ -21,7 +21,7 @@ from tui.roadmap.rules.base import (
     judge,
 )
 from tui.roadmap.rules.jsonfile import Condition, pick, unmet
-from tui.roadmap.rules.paths import MadeParams, matching, not_yet
+from tui.roadmap.rules.paths import MadeParams, matching, not_yet, read_json
 from tui.settings import Settings
 
 MAX_BYTES = 256 * 1024 * 1024
@@ -197,6 +197,8 @@ class SplitParams(MadeParams):
     train: Positive
     validation: Annotated[int, Field(ge=0)] = 0
     test: Annotated[int, Field(ge=0)] = 0
+    seed_in: InsidePath | None = None
+    """A JSON file with the "seed" of the split."""
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -232,6 +234,12 @@ def _split(root: Path, params: SplitParams) -> Finding:
     for name in params.sizes:
         if len({frozenset(ids[arm, name]) for arm in params.arms}) > 1:
             problems.append(f"{name}: the arms hold different ids")
+    if params.seed_in:
+        paths = matching(root, params.seed_in)
+        if not paths:
+            return not_yet(params.seed_in, params.made_by, expected)
+        seed = pick(read_json(paths[0]), "seed")
+        problems += [] if seed and isinstance(seed[0], int) else [f"{params.seed_in} names no seed"]
     found_text = ", ".join(f"{k} {v}" for k, v in counts.items())
     return judge(not problems, expected, found_text, "; ".join(problems[:5]), counts=counts)
 
