@@ -85,7 +85,7 @@ def test_the_workspace_is_found_from_below(root: Path, monkeypatch: pytest.Monke
         (["cost", "S3"], 2, "InvalidValue"),
         (["cost", "S9", "1"], 2, "UnknownId"),
         (["decide", "GO", "--reason", "x"], 2, "InvalidValue"),
-        (["verify", "P4.B"], 2, "InvalidValue"),
+        (["verify", "P5.O"], 2, "InvalidValue"),
         (["undo"], 2, "InvalidValue"),
         (["note", "S99", "x"], 2, "UnknownId"),
     ],
