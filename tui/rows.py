@@ -13,7 +13,7 @@ from agents import JobStatus
 from tui.chart.axes import duration
 from tui.live import RunView
 from tui.roadmap.document import Box, Document, Field, Section
-from tui.roadmap.progress import BoxStatus, box_status, section_progress
+from tui.roadmap.progress import CLOSED, BoxStatus, box_status, section_progress
 from tui.roadmap.state import State
 from tui.tail import clean
 from tui.vocabulary import (
@@ -64,8 +64,8 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
     return Content.assemble((f"{clip(word, 9):<9}", style), (f"{when:>4}", DIM))
 
 
-def box_row(box: Box, status: BoxStatus, now_ms: int) -> Row:
-    """One checkbox."""
+def box_row(box: Box, status: BoxStatus, now_ms: int, count: str = "") -> Row:
+    """One checkbox; `count` is how many of its own boxes are done, as 3/10."""
 
     def draw(width: int) -> Content:
         bracket, style = TICKS.get(status.tick, ("[?]", WARN))
@@ -75,6 +75,7 @@ def box_row(box: Box, status: BoxStatus, now_ms: int) -> Row:
         left = Content.assemble(
             "  " + "  " * min(box.depth, 3),
             (bracket, style),
+            f" {count}" if count else "",
             " ",
             (f"{short:<4}", DIM),
             " ",
@@ -120,6 +121,13 @@ def section_row(section: Section, doc: Document, state: State) -> Row:
     return Row(section.id, draw)
 
 
+def _count(doc: Document, state: State, box: Box) -> str:
+    if not box.children:
+        return ""
+    done = sum(box_status(doc, state, child).tick in CLOSED for child in box.children)
+    return "" if done in (0, len(box.children)) else f"{done}/{len(box.children)}"
+
+
 def section_rows(
     section: Section,
     doc: Document,
@@ -139,7 +147,7 @@ def section_rows(
         done = sum(states[box.id].tick in ("done", "waived", "na") for box in countable)
         if boxes:
             rows.append(heading(f"group:{group.id}", group.title, f"{done}/{len(countable)}"))
-        rows += [box_row(box, states[box.id], now_ms) for box in boxes]
+        rows += [box_row(box, states[box.id], now_ms, _count(doc, state, box)) for box in boxes]
         rows += [field_row(field, *value_of(field)) for field in group.fields]
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import abstractmethod
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -60,7 +61,7 @@ class Writer:
 
 def now_ms() -> int:
     """UTC milliseconds."""
-    return int(datetime.now(UTC).timestamp() * 1000)
+    return int(time.time() * 1000)
 
 
 def today() -> date:
