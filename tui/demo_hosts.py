@@ -48,6 +48,7 @@ model = "{model}"
 dataset = "{dataset}"
 tracking_uri = "http://127.0.0.1:{mlflow_port}"
 max_steps = 250
+gpus = {gpus}
 """
 
 
@@ -120,6 +121,7 @@ def prepare(root: Path, simulate: bool) -> Workspace:
             python=sys.executable,
             mlflow_port=free_port(),
             simulate="true" if simulate else "false",
+            gpus="true" if Path("/dev/nvidiactl").exists() else "false",
             model=f"{tower.home}/gonogo/models/tiny-llama",
             dataset=f"{tower.home}/gonogo/datasets/micro.jsonl",
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import urllib.parse
 import uuid
 
-from agents import JobSpec
+from agents import Container, JobSpec, Mount
 from tui.settings import Settings
 
 OUT_OF_MEMORY = 3
@@ -14,8 +15,52 @@ MLFLOW_JOB = "mlflow"
 """Name of the tracking server's job."""
 
 
+IMAGE_PYTHON = "python3"
+"""The interpreter's name in a training image."""
+
+TRACKING_PATIENCE = 120
+"""Seconds: a container takes its processes along, so a run in one delivers its points before it ends."""
+
+
 def _python(settings: Settings, host: str) -> str:
     return settings.hosts[host].python
+
+
+def _in_docker(settings: Settings) -> bool:
+    return settings.hosts[settings.training.host].backend == "docker"
+
+
+def _training_python(settings: Settings) -> str:
+    chosen = settings.training.python
+    if _in_docker(settings):
+        return chosen or IMAGE_PYTHON
+    return _python(settings, settings.training.host)
+
+
+def container(settings: Settings, *reads: str) -> Container | None:
+    """The container of a training job that reads these paths of its host; None for a process.
+
+    A path is mounted where the host has it, so that argv, journal and adapter name one place. A
+    model that is no path is a name of the hub and comes from the image's cache.
+    """
+    if not _in_docker(settings):
+        return None
+    chosen = settings.training
+    places = dict.fromkeys(path for path in reads if path.startswith(("/", "~/")))
+    mounts = [Mount(path) for path in places]
+    for entry in chosen.mounts:
+        path = entry.removesuffix(":rw")
+        mounts.append(Mount(path, read_only=path == entry))
+    near = urllib.parse.urlsplit(tracking_uri(settings)).hostname in ("127.0.0.1", "localhost")
+    return Container(
+        chosen.image,
+        tuple(mounts),
+        memory=None if chosen.memory_gb is None else round(chosen.memory_gb * 2**30),
+        shm=None if chosen.shm_gb is None else round(chosen.shm_gb * 2**30),
+        gpus=chosen.gpus,
+        # A tracking server on the host's own loopback is out of reach of a network of its own.
+        network=chosen.network or ("host" if near else ""),
+    )
 
 
 def tracking_uri(settings: Settings) -> str:
@@ -45,10 +90,11 @@ def train_job(
     op_id: str = "",
 ) -> JobSpec:
     """Train one arm on `dataset` (a path on the training host) for `max_steps` optimizer steps."""
-    python = _python(settings, settings.training.host)
+    python = _training_python(settings)
+    model = model or settings.training.model
     argv = [
         python, "-m", "pipeline.training.train",
-        "--model", model or settings.training.model,
+        "--model", model,
         "--dataset", dataset,
         "--arm", arm,
         "--seed", str(seed),
@@ -59,9 +105,18 @@ def train_job(
     uri = tracking_uri(settings)
     if uri:
         argv += ["--tracking-uri", uri]
+        if _in_docker(settings):
+            argv += ["--wait-for-tracking", str(TRACKING_PATIENCE)]
     labels = {"kind": "train", "arm": arm, "stage": stage, "seed": str(seed)}
     op_id = op_id or str(uuid.uuid4())
-    return JobSpec(name, tuple(argv), labels=labels, op_id=op_id, oom_codes=(OUT_OF_MEMORY,))
+    return JobSpec(
+        name,
+        tuple(argv),
+        labels=labels,
+        op_id=op_id,
+        oom_codes=(OUT_OF_MEMORY,),
+        container=container(settings, dataset, model),
+    )
 
 
 def generate_job(
@@ -75,16 +130,21 @@ def generate_job(
     op_id: str = "",
 ) -> JobSpec:
     """Generate from a saved adapter on one prompt."""
-    python = _python(settings, settings.training.host)
+    python = _training_python(settings)
+    model = model or settings.training.model
     argv = (
         python, "-m", "pipeline.evaluation.generate",
-        "--model", model or settings.training.model,
+        "--model", model,
         "--adapter", adapter,
         "--prompt", prompt,
         "--stage", stage,
     )  # fmt: skip
     return JobSpec(
-        name, argv, labels={"kind": "generate", "stage": stage}, op_id=op_id or str(uuid.uuid4())
+        name,
+        argv,
+        labels={"kind": "generate", "stage": stage},
+        op_id=op_id or str(uuid.uuid4()),
+        container=container(settings, adapter, model),
     )
 
 

@@ -118,16 +118,26 @@ class PublicSettings(_Strict):
 
 
 class TrainingSettings(_Strict):
-    """Defaults of a training run; paths are paths on the training host."""
+    """Defaults of a training run; paths are paths on the training host.
+
+    The last five count where that host's backend is docker: `mounts` are more paths of the host
+    that a container sees, "/path" or "/path:rw" (dataset and model come by themselves); `memory`
+    is the limit over which a run is out of memory; `network` "" is chosen by the tracking URI.
+    """
 
     host: str = "tower"
     model: str = "meta-llama/Meta-Llama-3-8B"
     python: str = "python3"
     dataset: str = ""
     tracking_uri: str = ""
-    image: str = "llama3-training"
     max_steps: Annotated[int, Field(ge=1)] = 10
     seeds: tuple[int, ...] = (0, 1, 2)
+    image: ImageName = "llama3-training"
+    mounts: tuple[Annotated[str, Field(pattern=r"^(/|~/)[^\"\n:]*(:rw)?$")], ...] = ()
+    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    shm_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    gpus: bool = True
+    network: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
 
 
 class Settings(_Strict):
@@ -270,8 +280,12 @@ role = "server"
 # python = "python3"
 # dataset = ""              # a JSONL file on the host
 # tracking_uri = ""         # where the host reaches MLflow; empty: not used
-# image = "llama3-training"
 # max_steps = 10
+# image = "llama3-training" # with backend = "docker" on the host
+# mounts = []               # more of its paths that a container sees: "/path" or "/path:rw"
+# memory_gb = 24            # over it a run is out of memory; unset: no limit
+# shm_gb = 1
+# gpus = true
 
 [public]                    # services that checks of the launch ask: no account, no secret
 # enabled = true            # false: never asked, their boxes say so

@@ -10,7 +10,7 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,20 @@ class Story:
                 "ok", f"{name} is live, gauges flow (GPU: {rung}{' ' + why if why else ''})"
             )
         self.home = str(self.fleet.links[TOWER].host_info["home"])
+        await self._choose_backend()
+
+    async def _choose_backend(self) -> None:
+        """Train in containers where the tower's engine has the training image."""
+        image = self.settings.training.image
+        try:
+            found = await self.fleet.probe(TOWER, "docker_image", image=image)
+        except (AgentError, TimeoutError):
+            return  # no Docker here: the trainings are processes
+        if found.get("exists"):
+            tower = self.settings.hosts[TOWER].model_copy(update={"backend": "docker"})
+            hosts = {**self.settings.hosts, TOWER: tower}
+            self.settings = self.settings.model_copy(update={"hosts": hosts})
+            self.report("ok", f"Docker on the tower has {image}: trainings run in containers")
 
     def _has_gauge(self, name: str) -> bool:
         return self.fleet.store.hosts[name].gauge is not None
@@ -241,13 +255,8 @@ class Story:
         usable = [job for job in known if str(job.state) in ALIVE]
         if usable:
             return max(usable, key=lambda job: job.created_ms or 0)
-        labelled = JobSpec(
-            spec.name,
-            spec.argv,
-            env=spec.env,
-            cwd=spec.cwd,
-            labels={**spec.labels, "step": step},
-            op_id=f"demo-{step}-{len(known)}",
+        labelled = replace(
+            spec, labels={**spec.labels, "step": step}, op_id=f"demo-{step}-{len(known)}"
         )
         return await self.fleet.start_job(TOWER, labelled)
 
