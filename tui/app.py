@@ -29,6 +29,7 @@ from tui.screens.live import LiveScreen
 from tui.screens.metrics import MetricsScreen
 from tui.screens.roadmap import RoadmapScreen
 from tui.screens.room import Room
+from tui.server_actions import ServerActions
 from tui.theme import THEMES
 from tui.widgets.status_header import HeaderModel
 
@@ -42,7 +43,7 @@ POLL_SECONDS = 0.5
 """How often the state file is looked at for records of other writers."""
 
 
-class GonogoApp(HostActions, App[None]):
+class GonogoApp(ServerActions, HostActions, App[None]):
     """Control center. Workers never touch widgets; they change the store and the workspace."""
 
     TITLE = "gonogo"

@@ -39,6 +39,12 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
         yield "Book electricity", "What a job's GPU used", app.book_electricity
         yield "Undo", "Take back your newest action", app.action_undo
         yield "Redo", "Do again what was undone", app.action_redo
+        yield (
+            "Fetch an adapter",
+            "Copy a finished training's adapter here",
+            app.action_fetch_adapter,
+        )
+        yield "MLflow", "Start it on the server, open it, end it", app.action_mlflow
         yield "Start a training", "Control or experiment on the tower", app.action_train
         yield "Export the roadmap", "Write exports/ROADMAP.md, filled in", app.export_roadmap
     for section in app.ws.document.sections:

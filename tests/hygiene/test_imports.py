@@ -19,6 +19,7 @@ WITH_SCREEN = {
     "tui.money_actions",
     "tui.account_rows",
     "tui.host_actions",
+    "tui.server_actions",
     "tui.palette",
     "tui.help",
     "tui.detail",

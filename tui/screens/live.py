@@ -43,6 +43,7 @@ class LiveScreen(Room):
         Key("enter", "log", "screen.log"),
         Key("t", "train", "app.train"),
         Key("X", "stop job", "screen.stop_job"),
+        Key("M", "MLflow", "app.mlflow"),
         Key("r", "reconnect", "app.retry_links"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,6 +59,7 @@ class LiveScreen(Room):
         Binding("f,0", "curve('follow')", show=False, id="curve.follow"),
         Binding("space", "overlay", "Overlay run", id="curve.overlay"),
         Binding("X", "stop_job", "Stop job", id="job.stop"),
+        Binding("M", "app.mlflow", "MLflow", show=False, id="mlflow.key"),
         Binding("t", "app.train", "Start training", id="job.train"),
         Binding("z", "zoom_chart", "Only the chart", id="curve.maximize"),
     ]
