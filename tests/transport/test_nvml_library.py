@@ -1,0 +1,125 @@
+"""The real NVML bindings over a library that crashes, hangs, loses its card or is too new."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from agents import GaugeArrived, bootstrap
+from agents.remote import gpu
+
+SOURCE = Path(__file__).with_name("fake_nvml.c")
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory) -> Path:
+    """The folder with libnvidia-ml.so.1, compiled here."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    if bootstrap.nvml_bindings() is None:
+        pytest.skip("nvidia-ml-py is not installed")
+    folder = tmp_path_factory.mktemp("nvml")
+    target = folder / "libnvidia-ml.so.1"
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", str(target), str(SOURCE)], check=True)
+    return folder
+
+
+@pytest.fixture
+def driver(library, sshd, tmp_path):
+    """Write how the driver behaves from now on."""
+    path = tmp_path / "mood"
+    sshd.environment |= {"LD_LIBRARY_PATH": str(library), "FAKE_NVML": str(path)}
+    path.write_text("well")
+    return path.write_text
+
+
+@pytest.fixture
+def gauge(wait_until):
+    async def newest(watched, condition, timeout=15):
+        def found():
+            events = watched.of(GaugeArrived)
+            return events[-1].gauge if events and condition(events[-1].gauge) else None
+
+        return await wait_until(found, timeout)
+
+    return newest
+
+
+async def test_the_real_bindings_read_the_card(driver, make_link, gauge):
+    watched = make_link(gauge_interval=0.2)
+    await watched.live()
+    card = (await gauge(watched, lambda g: g.gpus)).gpus[0]
+    assert watched.of(GaugeArrived)[-1].gauge.gpu_rung == "nvml"
+    assert (card.name, card.util, card.temp_c) == ("NVIDIA GeForce GTX 970", 87, 71)
+    assert (card.mem_used, card.mem_total) == (3 * 2**30, 4 * 2**30)
+    assert (card.power_w, card.power_limit_w, card.clock_mhz) == (142.5, 145.0, 1304)
+    assert card.energy_j is None
+    assert "Not Supported" in card.reasons["energy_j"]
+
+
+async def test_a_segmentation_fault_in_the_driver_costs_only_that_rung(driver, make_link, gauge):
+    watched = make_link(gauge_interval=0.2)
+    link = await watched.live()
+    await gauge(watched, lambda g: g.gpus)
+    driver("crash")
+    after = await gauge(watched, lambda g: g.gpu_rung != "nvml" and not g.gpus)
+    assert f"nvml: crashed with signal {signal.SIGSEGV.value}" in after.gpu_reason
+    assert link.attempt == 0
+    assert await link.jobs() == []
+
+
+async def test_an_unplugged_card_is_unknown_not_zero(driver, make_link, gauge):
+    watched = make_link(gauge_interval=0.2)
+    await watched.live()
+    await gauge(watched, lambda g: g.gpus)
+    driver("lost")
+    card = (await gauge(watched, lambda g: g.gpus and g.gpus[0].util is None)).gpus[0]
+    assert (card.util, card.mem_used, card.power_w, card.temp_c) == (None, None, None, None)
+    assert "GPU is lost" in card.reasons["util"]
+
+
+async def test_a_mismatch_of_driver_and_library_is_named(driver, make_link, gauge):
+    driver("mismatch")
+    watched = make_link(gauge_interval=0.2)
+    await watched.live()
+    after = await gauge(watched, lambda g: g.gpu_rung == "none")
+    assert "version mismatch" in after.gpu_reason.lower()
+
+
+async def test_a_hanging_driver_stops_the_gpu_gauge_only(
+    driver, make_link, gauge, wait_until, monkeypatch
+):
+    """The host's copy of the program waits 10 s before it says so; here 1 s."""
+    source = (bootstrap.REMOTE / "gpu.py").read_text()
+    assert f"SILENT_AFTER = {gpu.SILENT_AFTER}" in source
+    original = bootstrap._sources
+
+    def impatient(names):
+        modules = original(names)
+        if "agents.remote.gpu" in modules:
+            modules["agents.remote.gpu"] = source.replace(
+                f"SILENT_AFTER = {gpu.SILENT_AFTER}", "SILENT_AFTER = 1.0"
+            )
+        return modules
+
+    monkeypatch.setattr(bootstrap, "_sources", impatient)
+    bootstrap.build_payload.cache_clear()
+    try:
+        watched = make_link(gauge_interval=0.2)
+        await watched.live()
+        await gauge(watched, lambda g: g.gpus)
+        driver("hang")
+        silent = await gauge(watched, lambda g: "has not answered" in g.gpu_reason)
+        assert silent.gpus == ()
+        before = len(watched.of(GaugeArrived))
+        await wait_until(lambda: len(watched.of(GaugeArrived)) > before + 3)
+        assert watched.of(GaugeArrived)[-1].gauge.ram.total > 0
+        driver("well")
+        await gauge(watched, lambda g: g.gpus)
+    finally:
+        bootstrap.build_payload.cache_clear()
