@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from textual.content import Content
 
+from tui.check_detail import check_parts, clock
 from tui.roadmap.computed import effective_fields
 from tui.roadmap.document import Box
 from tui.roadmap.progress import box_status
 from tui.roadmap.workspace import Workspace
 from tui.roadmap.writer import local_day, now_ms
-from tui.vocabulary import DIM, HEAD, STRONG, TICKS, VERDICTS, WARN, clip, marks
+from tui.vocabulary import DIM, HEAD, STRONG, TICKS, WARN, clip
+
+__all__ = ["box_detail", "clock"]
 
 Part = str | Content | tuple[str, str]
-
-
-def clock(at_ms: int) -> str:
-    """Local date and time of a UTC millisecond stamp."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def box_detail(ws: Workspace, box: Box, width: int) -> Content:
@@ -45,31 +42,7 @@ def box_detail(ws: Workspace, box: Box, width: int) -> Content:
     if box.kind == "radio":
         parts.append(("\n         decided at the gate (2)", DIM))
     parts.append("\n")
-    verdict = status.verdict
-    if verdict is None:
-        parts += [
-            ("Verdict  ", DIM),
-            (
-                "not verified   v runs its probe\n"
-                if not status.informational
-                else "an estimate, never blocks\n"
-            ),
-        ]
-    else:
-        word, vstyle = VERDICTS.get(verdict.verdict, (verdict.verdict, DIM))
-        parts += [("Verdict  ", DIM), (word, vstyle), (f"  {clock(verdict.at)}\n", DIM)]
-        rule = marks.rule * max(4, min(28, width - 2))
-        parts.append((f"\n{rule}\n", DIM))
-        for label, text in (
-            ("expect", verdict.expected),
-            ("found", verdict.found),
-            ("reason", verdict.reason),
-        ):
-            if text:
-                parts += [(f"{label:<7}", DIM), f"{text}\n"]
-        parts += [("took   ", DIM), f"{verdict.seconds:.2f} s", (f"  by {verdict.by}\n", DIM)]
-        if verdict.evidence:
-            parts += [("blob   ", DIM), f"{verdict.evidence[:19]}  ", ("o opens it\n", DIM)]
+    parts += check_parts(ws, box, status, width)
     parts += _blanks(ws, box)
     history = [r for r in ws.state.records if _about(r.data, box.id)][-6:]
     if history:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,12 +24,12 @@ class HostActions(AccountActions):
     @work(group="verify", exit_on_error=False)
     async def verify_boxes(self, ids: Iterable[str]) -> None:
         """Run the bound probes, show each result as it comes, write them as one record."""
-        wanted = list(ids)
+        wanted = [i for i in ids if i in self.ws.bindings.bound or i in self.ws.bindings.broken]
         done: list[str] = []
 
         def shown(verdict: Any) -> None:
             done.append(verdict.item)
-            self.saved = f"verifying {len(done)}: {verdict.item} {verdict.verdict}"
+            self.saved = f"verified {len(done)} of {len(wanted)}: {verdict.item} {verdict.verdict}"
 
         self.saved = f"verifying {len(wanted)} boxes"
         verdicts = await self.fleet.verify(wanted, shown)
@@ -52,18 +51,11 @@ class HostActions(AccountActions):
         if verdict is None or not verdict.evidence:
             self.notify(f"{box_id} has no evidence yet; v runs its probe.", markup=False)
             return
-        path = self.ws.evidence_path(verdict.evidence)
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError as problem:
-            self.notify(
-                f"evidence {path.name[:12]}: {problem.strerror}", severity="error", markup=False
-            )
+            text = self.ws.read_evidence(verdict.evidence)
+        except WorkspaceError as problem:
+            self.notify(str(problem), severity="error", markup=False)
             return
-        try:
-            text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-        except ValueError:
-            pass
         title = f"{box_id} {verdict.verdict}   {verdict.evidence[:23]}"
         self.push_screen(LinesScreen(title, text.splitlines()))
 

@@ -57,6 +57,8 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
             for reason, short in (("needs a GPU", "needs GPU"), ("needs Docker", "no Docker")):
                 if status.verdict.reason.startswith(reason):
                     word, style = short, WARN
+        if status.verdict.hint and word:
+            word = "hint" if status.verdict.verdict == "PASS" else f"hint {word}"
     if label is not None:
         word, style = label, DIM
     at = status.verdict.at if status.verdict is not None else status.at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,11 +12,13 @@ from typing import Any
 from uuid import uuid4
 
 from tui.roadmap.document import Document
-from tui.roadmap.errors import NotSaved, UnknownId
+from tui.roadmap.errors import NotSaved, UnknownId, WorkspaceError
 
 _HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})$")
 MAX_BYTES = 256 * 1024
 """Longer evidence keeps its beginning and says so."""
+MAX_READ = 16 * 1024 * 1024
+"""Evidence may also be a whole results file."""
 
 
 def put(folder: Path, content: Any) -> str:
@@ -57,6 +60,24 @@ def path(folder: Path, name: str) -> Path:
     if not found:
         raise UnknownId(f"“{name[:40]}” names no evidence.")
     return folder / found.group(1)
+
+
+def read(folder: Path, name: str) -> str:
+    """The text of an evidence file, JSON indented. Raises WorkspaceError where it is gone or changed."""
+    target = path(folder, name)
+    try:
+        with target.open("rb") as file:
+            blob = file.read(MAX_READ + 1)
+    except OSError as error:
+        raise WorkspaceError(f"Evidence {target.name[:12]}: {error.strerror}.") from None
+    if len(blob) > MAX_READ or hashlib.sha256(blob).hexdigest() != target.name:
+        raise WorkspaceError(
+            f"Evidence {target.name[:12]} was changed: it is no longer what was found."
+        )
+    text = blob.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, RecursionError):
+        text = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    return text
 
 
 def fingerprint(document: Document) -> dict[str, Any]:

@@ -215,6 +215,10 @@ class Workspace(Changes):
         """File of an evidence name as it stands in a verdict."""
         return evidence.path(self.root / "evidence", name)
 
+    def read_evidence(self, name: str) -> str:
+        """The text of an evidence file, bounded. Raises WorkspaceError where it is gone or changed."""
+        return evidence.read(self.root / "evidence", name)
+
     # --- changes ------------------------------------------------------------------------------
 
     @contextlib.contextmanager
