@@ -106,5 +106,5 @@ def main(argv: list[str], extra: dict[str, Any]) -> None:
         except BrokenPipeError:
             return
         due = max(due + interval, time.monotonic())
-        if select.select([0], [], [], due - time.monotonic())[0]:
+        if select.select([0], [], [], max(0.0, due - time.monotonic()))[0]:
             return
