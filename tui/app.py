@@ -105,7 +105,9 @@ class GonogoApp(ServerActions, HostActions, App[None]):
 
     @property
     def room(self) -> Room | None:
-        """The room on top, None under a dialog."""
+        """The room on top, None under a dialog and while the app ends."""
+        if not self.screen_stack:  # timers still fire while links are being closed
+            return None
         screen = self.screen
         return screen if isinstance(screen, Room) and screen.ready else None
 
