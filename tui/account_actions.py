@@ -6,6 +6,7 @@ from textual import work
 
 from tui.cli_accounts import fetch_measured
 from tui.money_actions import MoneyActions, problem, required
+from tui.roadmap.attention import attention
 from tui.roadmap.computed import effective_fields
 from tui.roadmap.dates import proposal
 from tui.roadmap.document import Box
@@ -168,6 +169,31 @@ class AccountActions(MoneyActions):
                 self.screen.show_key(key, section_id)
 
         self.call_after_refresh(show)
+
+    @work(group="dialog", exit_on_error=False)
+    async def attend(self) -> None:
+        """What wants a person; choosing one goes there."""
+        found = attention(self.ws)
+        if not found:
+            self.notify("Nothing wants attention.", markup=False)
+            return
+        choices = [
+            (str(n), f"{entry.word:<9} {entry.item:<14} {entry.text}")
+            for n, entry in enumerate(found)
+        ]
+        chosen = await self.push_screen_wait(ChoiceScreen(f"Attention ({len(found)})", choices))
+        if chosen is None:
+            return
+        entry = found[int(chosen)]
+        box = self.ws.document.boxes.get(entry.item)
+        if entry.word == "date":
+            self.offer_date(entry.item)
+        elif entry.word == "conflict":
+            self.choose_value(entry.item)
+        elif box is not None:
+            self.show_on_roadmap(box.id, box.section_id)
+        else:
+            self.action_room("gate" if entry.word == "gate" else "budget")
 
     # --- the gate -----------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ class MoneyActions(Actions):
         def check(key: str) -> Callable[[str], str]:
             return lambda v: problem(lambda: self.ws.cost_fields(entry(**{key: v})))
 
-        rows = f"Budget row: {names[0]} … {names[-1]}, or a stage's id as S3"
+        rows = f"Budget row: {names[0]} to {names[-1]}, or a stage's id as S3"
         form = FormScreen(
             "Add a cost",
             [

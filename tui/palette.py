@@ -29,6 +29,7 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
                 f"Show the {title} screen",
                 functools.partial(app.action_room, mode),
             )
+    yield "Attention", "What wants a person", app.attend
     yield "Export costs", "Write exports/costs.csv", app.export_costs
     yield "Help", "Keys and marks", app.action_help
     if not app.ws.read_only:

@@ -95,7 +95,7 @@ def field_row(field: Field, value: str, source: str) -> Row:
     """One blank to fill in."""
 
     def draw(width: int) -> Content:
-        shown = (value, PASS) if value else ("_____", DIM)
+        shown = (value.split("\n")[0], PASS) if value else ("_____", DIM)
         left = Content.assemble("      ", (f"{clip(field.label, 34)}: ", DIM), shown)
         return line_of(left, Content.styled(source, DIM), width)
 

@@ -48,6 +48,20 @@ def _budget(document: Document, state: State, settings: Settings) -> dict[str, F
     return out
 
 
+def _notes(document: Document, state: State) -> dict[str, FieldValue]:
+    """The note of a section, in its first notes line."""
+    out: dict[str, FieldValue] = {}
+    seen: set[str] = set()
+    for item in document.fields.values():
+        text = state.notes.get(item.section_id, "") if item.kind == "notes" else ""
+        if text and item.section_id not in seen:
+            touch = state.last_touch("note", item.section_id)
+            by, at = (touch.by, touch.at) if touch else ("", 0)
+            out[item.id] = FieldValue(text, "note", by, at)
+            seen.add(item.section_id)
+    return out
+
+
 def effective_fields(document: Document, state: State, settings: Settings) -> dict[str, FieldValue]:
     """Every field that has a value: what was set or measured, and what follows from the ledger.
 
@@ -55,6 +69,7 @@ def effective_fields(document: Document, state: State, settings: Settings) -> di
     cells that are sums of the ledger the sum wins.
     """
     out = {i: v for i, v in state.fields.items() if i in document.fields}
+    out |= _notes(document, state)
     add_derived(document, out, settings)
     out.update(_budget(document, state, settings))
     return out

@@ -38,8 +38,8 @@ class Forecast:
     def sentence(self) -> str:
         """In the form of the budget screen."""
         return (
-            f"{self.row} ${self.expected}: {self.samples} samples at ${self.per_sample:.2f} each,"
-            f" as in {self.source} (plan ${self.planned:.2f})"
+            f"{self.row} ${self.expected}: {self.samples} samples at ${self.per_sample:.2f}"
+            f" as in {self.source} (plan ${self.planned:.0f})"
         )
 
 

@@ -73,7 +73,8 @@ class BudgetScreen(Room):
         table.append(budget_total(summary))
         if ws.state.costs:
             table.append(heading("ledger", "Ledger", f"{len(ws.state.costs)} entries"))
-            table += [cost_row(cost) for cost in reversed(ws.state.costs)]
+            newest = sorted(ws.state.costs, key=lambda cost: (cost.date, cost.at), reverse=True)
+            table += [cost_row(cost) for cost in newest]
         self.query_one("#budget", RowList).set_rows(table)
         self.query_one("#budget-sum", Static).update(self._text(summary))
         self.query_one("#budget-burn", Burn).show(self._points())

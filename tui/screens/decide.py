@@ -11,11 +11,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Label, RadioButton, RadioSet
+from textual.widgets import Button, Input, Label
 
 from tui.roadmap.gate import MIN_OVERRIDE_REASON, OVERRIDE, GateReport, needs_override
+from tui.vocabulary import DIM, FAIL, OUTCOMES, STRONG
+from tui.widgets.row_list import Row, RowList
 
-OUTCOMES = (
+MEANINGS = (
     ("GO", "proceed to the next phase"),
     ("HOLD", "collect more evidence first"),
     ("NO-GO", "stop and investigate"),
@@ -31,6 +33,25 @@ class Signed:
     override: str
 
 
+class Outcomes(RowList):
+    """One of three; space or enter on a row chooses it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "choose", "Choose", show=False, id="decide.choose"),
+    ]
+
+
+def _outcome_row(rule: str, word: str, meaning: str, chosen: bool) -> Row:
+    def draw(width: int) -> Content:
+        tail = "   against the rule: needs OVERRIDE" if needs_override(rule, word) else ""
+        return Content.assemble(
+            (" (*) " if chosen else " ( ) ", STRONG), (f"{word:<7}", OUTCOMES[word]),
+            (meaning, DIM), (tail, FAIL),
+        )  # fmt: skip
+
+    return Row(word, draw)
+
+
 class DecideScreen(ModalScreen[Signed | None]):
     """The button stays shut until everything that the outcome needs is there."""
 
@@ -43,38 +64,45 @@ class DecideScreen(ModalScreen[Signed | None]):
         super().__init__()
         self.report = report
         self.typed = typed or Signed("", "", "")
+        self.outcome = self.typed.outcome
 
     def compose(self) -> ComposeResult:
         """Outcomes, reason, override, what is missing, the button."""
         with Vertical(classes="dialog"):
             title = f"Decide: the rule says {self.report.rule}"
             yield Label(title, classes="dialog--title", markup=False)
-            with RadioSet(id="outcome", compact=True):
-                for word, meaning in OUTCOMES:
-                    against = needs_override(self.report.rule, word)
-                    tail = "   against the rule: needs OVERRIDE" if against else ""
-                    label = Content.assemble(
-                        f"{word:<7}", (meaning, "$foreground 60%"), (tail, "$error")
-                    )
-                    yield RadioButton(label, value=word == self.typed.outcome)
+            yield Outcomes(id="outcome")
             yield Label("Reason (required)", classes="dialog--label", markup=False)
             yield Input(self.typed.reason, id="reason", compact=True)
             yield Label("", id="override-label", classes="dialog--label", markup=False)
             yield Input(self.typed.override, id="override", compact=True)
             yield Label("", id="error", classes="dialog--error", markup=False)
             yield Button("Sign decision", id="sign", disabled=True, compact=True)
-            hint = "arrows and space choose   tab next   enter on the button signs   esc cancels"
+            hint = "space chooses   tab next   enter on the button signs   esc cancels"
             yield Label(hint, classes="dialog--hint", markup=False)
 
     def on_mount(self) -> None:
         """Say at once what is missing."""
+        self._draw_outcomes()
+        self.query_one("#outcome", Outcomes).focus()
+        self._check()
+
+    def _draw_outcomes(self) -> None:
+        rule = self.report.rule
+        self.query_one("#outcome", Outcomes).set_rows(
+            [_outcome_row(rule, word, text, word == self.outcome) for word, text in MEANINGS]
+        )
+
+    @on(RowList.Chosen, "#outcome")
+    def _choose(self, event: RowList.Chosen) -> None:
+        self.outcome = event.key
+        self._draw_outcomes()
         self._check()
 
     @property
     def values(self) -> Signed:
         """What is chosen and typed now."""
-        index = self.query_one("#outcome", RadioSet).pressed_index
-        outcome = OUTCOMES[index][0] if index >= 0 else ""
+        outcome = self.outcome
         reason = self.query_one("#reason", Input).value.strip()
         override = self.query_one("#override", Input).value.strip()
         return Signed(outcome, reason, override if self._against(outcome) else "")
@@ -98,7 +126,6 @@ class DecideScreen(ModalScreen[Signed | None]):
         return ""
 
     @on(Input.Changed)
-    @on(RadioSet.Changed)
     def _check(self) -> None:
         against = self._against(self.values.outcome)
         text = f"Type {OVERRIDE} to go against the rule ({self.report.rule})" if against else ""

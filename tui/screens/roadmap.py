@@ -15,11 +15,10 @@ from textual.widgets import Input, Static
 from tui import rows
 from tui.detail import box_detail
 from tui.field_detail import field_detail
-from tui.roadmap.attention import attention
 from tui.roadmap.budget import summarize
 from tui.roadmap.document import Box, Section
 from tui.roadmap.progress import box_status, section_progress
-from tui.screens.dialogs import DetailScreen, LinesScreen
+from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import RowList
@@ -288,10 +287,7 @@ class RoadmapScreen(Room):
 
     def action_attention(self) -> None:
         """Everything that wants a person."""
-        found = attention(self.gonogo.ws)
-        lines = [f"{entry.word:<9} {entry.item:<14} {entry.text}" for entry in found]
-        title = f"Attention ({len(found)})" if found else "Attention: nothing"
-        self.app.push_screen(LinesScreen(title, lines))
+        self.gonogo.attend()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
