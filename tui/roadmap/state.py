@@ -110,7 +110,10 @@ class State:
 
     def last_touch(self, kind: str, item: str) -> Record | None:
         """The newest record that changed a tick, field or note."""
-        return self._touched.get((_room(kind), item))
+        kind = _room(kind)
+        ids = self._facts.get(item, (item,)) if kind == "field" else (item,)
+        found = [record for i in ids if (record := self._touched.get((kind, i)))]
+        return max(found, key=lambda record: (record.at, record.id), default=None)
 
     def last_own(self, by: str) -> Record | None:
         """The newest action of `by` that is not undone."""
