@@ -17,6 +17,7 @@ from agents.remote import launch
 from agents.remote.containers import Containers
 from agents.remote.errors import OpError
 from agents.remote.host import boot_id, is_alive, now_ms
+from agents.remote.logout import logout_warning
 from agents.remote.request import check_request
 
 TYPE_CHECKING = False
@@ -124,7 +125,7 @@ class JobTable:
             status["state"] = "stopped"
         elif ended.get("oom"):
             status["state"] = "oom"
-            status["detail"] = status["detail"] or "out of memory"
+            status["detail"] = "out of memory" + (status["detail"] and ", " + status["detail"])
         elif code == 0:
             status["state"] = "succeeded"
         else:
@@ -147,8 +148,8 @@ class JobTable:
             status.update(state="lost", detail="the host rebooted while it ran")
         elif running:
             status["state"] = "running"
-            if os.path.exists(os.path.join(folder, "stop.json")):
-                status["detail"] = "stopping"
+            stopping = os.path.exists(os.path.join(folder, "stop.json"))
+            status["detail"] = "stopping" if stopping else str(job.get("warning", ""))
         elif job.get("pid") is None and self._is_young(job, folder):
             status["state"] = "starting"
         else:
@@ -192,6 +193,8 @@ class JobTable:
                 except FileExistsError:
                     continue
             job.update(job_id=job_id, boot_id=self._boot_id, created=now_ms())
+            if job["backend"] == "process":
+                job["warning"] = logout_warning()
             launch.write_json(folder, "job.json", job)
         finally:
             os.close(lock)

@@ -68,6 +68,7 @@ async def test_out_of_memory_is_said(docked, make_link, wait_until):
     hungry = shell("echo eating; tail /dev/zero", container=box(memory=16 * MB))
     status = await ended(watched, (await link.start_job(hungry)).job_id, wait_until)
     assert (status.state, status.code) == (JobState.oom, 128 + signal.SIGKILL)
+    assert status.detail == "out of memory, ended by SIGKILL"
 
 
 async def test_the_log_is_the_file_of_the_job_byte_for_byte(
