@@ -10,6 +10,7 @@ from textual import work
 from agents import AgentError, LinkChanged, LoginRequest
 from tui.account_actions import AccountActions
 from tui.launch import train_job
+from tui.roadmap.dates import proposal
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.gate_lock import gate_lock
 from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, Entry, FormScreen, LinesScreen
@@ -44,6 +45,11 @@ class HostActions(AccountActions):
             one = verdicts[0]
             text = f"{one.item} {one.verdict}: {one.reason or one.found}"
         self.notify(text, timeout=8, markup=False)
+        sections = {box.section_id for v in verdicts if (box := self.ws.document.boxes.get(v.item))}
+        for section_id in sorted(sections):
+            found = proposal(self.ws.document, self.ws.state, section_id)
+            if found is not None:
+                self.notify(f"{found.question} ! stores it.", timeout=12, markup=False)
 
     def open_evidence(self, box_id: str) -> None:
         """The evidence blob of a box, as indented JSON."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from agents import Gauge, JobStatus
+from agents import Gauge, GaugeArrived, JobChanged, JobStatus
 from agents.gauges import Cpu, Disk, Gpu, Net, Ram
 from agents.jobs import JobState
 from tui.chart.small import small_chart
 from tui.energy import EnergyMeter, all_energy, book_energy, energy_cost
+from tui.fleet import Fleet
 from tui.roadmap.budget import summarize
 from tui.roadmap.errors import Conflict, WorkspaceError
 from tui.roadmap.forecast import (
@@ -175,3 +176,16 @@ def test_a_damaged_energy_file_is_left_alone(ws: Workspace) -> None:
     for text in ("", "{", '{"joules": "many"}', "[]"):
         (folder / "energy.json").write_text(text)
         assert all_energy(ws.runs_dir) == []
+
+
+def test_the_fleet_feeds_the_meter(tmp_path: Path) -> None:
+    hosts = "[hosts.tower]\nlocal = true\n"
+    ws = Workspace.create(tmp_path / "f", settings_text=hosts)
+    fleet = Fleet(ws)
+    fleet._emit(JobChanged("tower", JOB))
+    fleet._emit(GaugeArrived("tower", gauge(0, 0.0), 0))
+    fleet._emit(GaugeArrived("tower", gauge(10, 2_000.0), 0))
+    fleet._emit(JobChanged("tower", DONE))
+    fleet._emit(GaugeArrived("tower", gauge(20, 9_000.0), 0))
+    (found,) = all_energy(ws.runs_dir)
+    assert (found.joules, found.ended) == (2_000.0, True)

@@ -19,9 +19,11 @@ from tui.roadmap.budget import summarize
 from tui.roadmap.dates import date_field
 from tui.roadmap.gate import Criterion, GateReport, evaluate
 from tui.roadmap.pins import TRAINED, smallest_effect
+from tui.roadmap.results import PATH, load_comparison
 from tui.roadmap.state import Decision
+from tui.roadmap.workspace import WorkspaceError
 from tui.rows import heading
-from tui.screens.dialogs import DetailScreen
+from tui.screens.dialogs import DetailScreen, LinesScreen
 from tui.screens.room import Room
 from tui.vocabulary import DIM, FAIL, HEAD, OUTCOMES, STRONG, WARN
 from tui.widgets.key_bar import Key
@@ -38,12 +40,13 @@ class GateScreen(Room):
     KEYS = (
         Key("d", "decide", "screen.decide"),
         Key("enter", "details", "screen.evidence"),
+        Key("o", "evidence", "screen.open_blob"),
         Key("v", "re-check", "screen.recheck"),
         Key("u", "undo", "app.undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "decide", "Decide", id="gate.decide"),
-        Binding("o", "evidence", "Evidence", id="gate.evidence"),
+        Binding("o", "open_blob", "Evidence", id="gate.evidence"),
         Binding("v", "recheck", "Re-check", id="gate.recheck"),
     ]
 
@@ -155,6 +158,26 @@ class GateScreen(Room):
                 changes = report.changes if decision is report.decision else ()
                 content = decision_detail(decision, changes)
                 self.app.push_screen(DetailScreen(content, f"Decision {decision.id[-6:]}"))
+
+    def action_open_blob(self) -> None:
+        """The bytes that the criterion under the cursor stands on."""
+        key, ws = self.query_one("#criteria", RowList).key, self.gonogo.ws
+        report = evaluate(ws)
+        lines = (*report.criteria, *report.strict.criteria)
+        name = next((c.evidence for c in lines if c.id == key), "")
+        if not name:
+            self.notify("No evidence yet.", markup=False)
+            return
+        loaded = load_comparison(ws.root)
+        if loaded.sha256 and name == f"sha256:{loaded.sha256}":
+            title, text = PATH.as_posix(), (ws.root / PATH).read_text("utf-8", "replace")
+        else:
+            try:
+                title, text = name[:23], ws.read_evidence(name)
+            except WorkspaceError as problem:
+                self.notify(str(problem), severity="error", markup=False)
+                return
+        self.app.push_screen(LinesScreen(title, text.splitlines()))
 
     @on(RowList.Chosen, "#criteria")
     def _chosen(self) -> None:
