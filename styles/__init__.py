@@ -13,6 +13,7 @@ SHEETS: list[str | PurePath] = [
         "live.tcss",
         "gate.tcss",
         "budget.tcss",
+        "journal.tcss",
         "metrics.tcss",
     )
 ]

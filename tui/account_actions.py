@@ -118,7 +118,7 @@ class AccountActions(MoneyActions):
     @work(group="dialog", exit_on_error=False)
     async def edit_field(self, field_id: str) -> None:
         """Ask for a value until it fits or the person gives up; the old one stays till then."""
-        field = self.ws.document.fields[field_id]
+        field, seen = self.ws.document.fields[field_id], self.ws.state
         if field.kind == "notes":
             section = self.ws.document.section(field.section_id)
             self.edit_note(field.section_id, section.short if section else field.section_id)
@@ -134,7 +134,9 @@ class AccountActions(MoneyActions):
         )  # fmt: skip
         values = await self.push_screen_wait(FormScreen(field_id, [entry]))
         if values is not None and values["value"] != value:
-            await self.commit(lambda: self.ws.set_field(field_id, values["value"], self.actor))
+            await self.commit(
+                lambda: self.ws.set_field(field_id, values["value"], self.actor), seen
+            )
 
     @work(group="dialog", exit_on_error=False)
     async def choose_value(self, field_id: str) -> None:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual import work
 
+from tui.going import Going
 from tui.help import help_content
 from tui.roadmap.computed import effective_fields
 from tui.roadmap.document import Field
-from tui.roadmap.state import FieldValue, Record
-from tui.roadmap.workspace import Workspace, WorkspaceError
+from tui.roadmap.state import FieldValue
 from tui.screens.dialogs import (
     DetailScreen,
     Entry,
@@ -20,67 +19,18 @@ from tui.screens.dialogs import (
 )
 
 if TYPE_CHECKING:
-    from textual.app import App
-
     from tui.fleet import Fleet
 
-    Base = App[None]
-else:
-    Base = object
 
-
-class Actions(Base):
+class Actions(Going):
     """Mixed into the app."""
 
-    ws: Workspace
     fleet: Fleet
-    saved: str
-    writing: bool = False
     _fields: dict[str, FieldValue]
     _fields_at: int = -1
 
-    def state_changed(self) -> None:
-        """Redraw; the app's own."""
-
     def action_room(self, name: str) -> None:
         """Go to a screen; the app's own."""
-
-    # --- writing ------------------------------------------------------------------------------
-
-    @property
-    def actor(self) -> str:
-        """Who the records name."""
-        return f"user:{self.ws.settings.user}"
-
-    async def commit(self, change: Callable[[], Record | None]) -> Record | None:
-        """Write one record; the screen says saved only after fsync, and says why when it failed."""
-        self.writing = True
-        try:
-            record = await asyncio.to_thread(change)
-        except WorkspaceError as problem:
-            self.notify(str(problem), severity="error", timeout=12, markup=False)
-            return None
-        finally:
-            self.writing = False
-        if record is not None:
-            from tui.detail import clock
-
-            self.saved = f"saved {clock(record.at)[11:]}"
-        self.state_changed()
-        return record
-
-    @work(group="commit", exit_on_error=False)
-    async def write(self, change: Callable[[], Record | None]) -> None:
-        """`commit` as a worker."""
-        await self.commit(change)
-
-    def action_undo(self) -> None:
-        """Undo the newest own action."""
-        self.write(lambda: self.ws.undo(self.actor))
-
-    def action_redo(self) -> None:
-        """Redo what was undone last."""
-        self.write(lambda: self.ws.redo(self.actor))
 
     # --- fields, notes, money -----------------------------------------------------------------
 
@@ -96,12 +46,13 @@ class Actions(Base):
     @work(group="dialog", exit_on_error=False)
     async def edit_note(self, section_id: str, title: str) -> None:
         """A note on a stage."""
-        old = self.ws.state.notes.get(section_id, "")
+        seen = self.ws.state
+        old = seen.notes.get(section_id, "")
         values = await self.push_screen_wait(
             FormScreen(f"Note on {title}", [Entry("text", "Note", str(old))])
         )
         if values is not None:
-            await self.commit(lambda: self.ws.note(section_id, values["text"], self.actor))
+            await self.commit(lambda: self.ws.note(section_id, values["text"], self.actor), seen)
 
     # --- reading ------------------------------------------------------------------------------
 

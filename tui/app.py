@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
 from textual import on
-from textual.app import App, SystemCommand
+from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.filter import LineFilter
 from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 import styles
+from tui import vocabulary
+from tui.ascii import AsciiFilter
 from tui.bridge import Bridge
 from tui.gauge_model import host_chip_model
 from tui.host_actions import HostActions
@@ -25,8 +28,10 @@ from tui.roadmap.progress import overall
 from tui.roadmap.workspace import Workspace
 from tui.screens.budget import BudgetScreen
 from tui.screens.gate import GateScreen
+from tui.screens.journal import JournalScreen
 from tui.screens.live import LiveScreen
 from tui.screens.metrics import MetricsScreen
+from tui.screens.notes import NotesScreen
 from tui.screens.roadmap import RoadmapScreen
 from tui.screens.room import Room
 from tui.server_actions import ServerActions
@@ -55,6 +60,8 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         "budget": BudgetScreen,
         "metrics": MetricsScreen,
         "live": LiveScreen,
+        "journal": JournalScreen,
+        "notes": NotesScreen,
     }
     DEFAULT_MODE = "roadmap"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -72,6 +79,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self._drawn_version = -1
         self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
         self._drawn_second = 0
+        self._ascii = AsciiFilter()
         for theme in THEMES:
             self.register_theme(theme)
 
@@ -89,13 +97,19 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self.fleet.start()
         self.fleet.start_tunnel()
         self.set_interval(FRAME_SECONDS, self._frame)
-        self.set_interval(POLL_SECONDS, self._poll_state)
+        self.set_interval(POLL_SECONDS, self.poll_state)
+        self.show_problem()
         for warning in self.ws.warnings:
             self.notify(warning, severity="warning", timeout=12, markup=False)
         if self.story is not None:
             self.run_worker(
                 self.story(self), name="story", group="story", exit_on_error=False, exclusive=True
             )
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Also plain ASCII where the terminal has nothing else."""
+        filters = super().get_line_filters()
+        return [*filters, self._ascii] if vocabulary.marks is vocabulary.ASCII else filters
 
     async def on_unmount(self) -> None:
         """Let go of the hosts; their jobs go on."""
@@ -105,10 +119,11 @@ class GonogoApp(ServerActions, HostActions, App[None]):
 
     @property
     def room(self) -> Room | None:
-        """The room on top, None under a dialog and while the app ends."""
-        if not self.screen_stack:  # timers still fire while links are being closed
+        """The room on top, None under a dialog, between two modes and while the app ends."""
+        try:
+            screen = self.screen
+        except ScreenStackError:
             return None
-        screen = self.screen
         return screen if isinstance(screen, Room) and screen.ready else None
 
     def header_model(self, place: str) -> HeaderModel:
@@ -152,20 +167,6 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self._drawn_version, self._drawn_second = store.version, second
         room.update_live()
         room.update_header()
-
-    def _poll_state(self) -> None:
-        if self.writing:
-            return
-        try:
-            records = self.ws.refresh()
-        except OSError as problem:
-            self.saved = f"state file: {problem.strerror}"
-            return
-        if records:
-            newest = records[-1]
-            what = newest.data.get("item") or newest.data.get("do")
-            self.notify(f"{newest.by}: {newest.data.get('do')} {what}", timeout=8, markup=False)
-            self.state_changed()
 
     def state_changed(self) -> None:
         """Redraw what stands on the workspace."""
@@ -222,7 +223,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         if self.current_mode != "roadmap":
             self.switch_mode("roadmap")
         else:
-            self.exit()
+            self.leave_app()
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """The palette: only what can be done now."""

@@ -8,14 +8,16 @@ from textual.screen import Screen
 from tui.vocabulary import DIM, HEAD, STRONG, TICKS, VERDICTS
 
 APP_KEYS = (
-    ("1 2 3 4 5", "Roadmap, Gate, Budget, Metrics and fields, Live"),
+    ("1-7", "Roadmap, Gate, Budget, Metrics and fields, Live, Journal, Notes"),
     ("j k  g G", "move, first and last row; page keys as usual"),
     ("tab", "next pane"),
     ("enter  esc", "open, back"),
     ("u  U", "undo and redo your own last action, also after a restart"),
     ("$", "add a cost"),
-    (":  ctrl+p", "all commands"),
-    ("r", "try the links now"),
+    (":", "type a command, tab completes: verify S0, cost 1.10 stage2, stage 3, ro, q"),
+    ("/", "filter: words, is:open, is:fail, who:tower, stage:2, stage:all"),
+    ("ctrl+p", "all commands in a list"),
+    ("r", "try links, state file and disk again"),
     ("q  ctrl+q", "back to the roadmap and out, out at once"),
 )
 MEANINGS = {

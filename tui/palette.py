@@ -17,6 +17,8 @@ ROOMS = {
     "budget": "Budget",
     "metrics": "Metrics and fields",
     "live": "Live",
+    "journal": "Journal",
+    "notes": "Notes and lessons",
 }
 
 
@@ -48,6 +50,8 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
         yield "MLflow", "Start it on the server, open it, end it", app.action_mlflow
         yield "Start a training", "Control or experiment on the tower", app.action_train
         yield "Export the roadmap", "Write exports/ROADMAP.md, filled in", app.export_roadmap
+    yield "Read-only", "On or off", app.action_toggle_read_only
+    yield "Recover", "A damaged line of the state file", app.action_recover
     for section in app.ws.document.sections:
         boxes = [box.id for group in section.groups for box in group.boxes]
         if boxes and not app.ws.read_only:
@@ -64,7 +68,7 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
     yield "Reconnect now", "Try every host at once", app.action_retry_links
     yield "Change theme", "Colours", app.action_change_theme
     yield "Screenshot", "Save the screen as SVG", lambda: app.deliver_screenshot()
-    yield "Quit", "The jobs on the hosts go on", app.exit
+    yield "Quit", "The jobs on the hosts go on", app.leave_app
 
 
 def go_to(app: GonogoApp, box_id: str) -> None:

@@ -26,6 +26,10 @@ WITH_SCREEN = {
     "tui.field_detail",
     "tui.rows",
     "tui.theme",
+    "tui.ascii",
+    "tui.saving",
+    "tui.filtering",
+    "tui.going",
     "tui.gauge_model",
 }
 WITH_TORCH = {"pipeline.training.train", "pipeline.training.load", "pipeline.training.loss",

@@ -39,18 +39,18 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges, HandEdit
                     raise InvalidValue(f"{item} is {new or 'empty'} already.")
                 return touch
             if current != believed:
-                raise self._conflict(kind, item)
+                raise self._conflict(kind, item, new or "")
             return {
                 "by": by, "do": kind, "item": item, "old": current, "new": new, **(extra or {})
             }  # fmt: skip
 
         return self._commit(make)
 
-    def _conflict(self, kind: str, item: str) -> Conflict:
+    def _conflict(self, kind: str, item: str, mine: str | None = None) -> Conflict:
         touch = self.state.last_touch(kind, item)
         value = self.state.value(kind, item) or "empty"
         who = f" by {touch.by} at {_when(touch.at)}" if touch else ""
-        theirs = Theirs(item, value, touch.by, touch.at) if touch else None
+        theirs = Theirs(item, value, touch.by, touch.at, mine) if touch else None
         return Conflict(f"{item} was set to “{value[:60]}”{who}; nothing was written.", theirs)
 
     def tick(self, box_id: str, by: str, why: str = "") -> Record:

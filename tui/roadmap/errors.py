@@ -26,12 +26,14 @@ class InvalidValue(WorkspaceError):
 
 @dataclass(frozen=True, slots=True)
 class Theirs:
-    """What another writer made of an item: `value` as records keep it, `at` UTC ms."""
+    """What another writer made of an item: `value` as records keep it, `at` UTC ms, `mine` what was
+    refused (None where it is not one value, "" for empty)."""
 
     item: str
     value: str
     by: str
     at: int
+    mine: str | None = None
 
 
 class Conflict(WorkspaceError):

@@ -236,6 +236,11 @@ class Workspace(Changes):
         """The state that the caller of a change had before the eyes."""
         return self._seen or self.state
 
+    @property
+    def closed(self) -> bool:
+        """True where a person wants nothing written, whatever the file allows."""
+        return self._read_only
+
     def set_read_only(self, read_only: bool) -> None:
         """Lets changes through or not, until it is said otherwise."""
         self._read_only = read_only

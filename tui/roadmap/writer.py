@@ -42,7 +42,7 @@ class Writer:
         """One value from what the caller saw to `new`; Conflict where it is another by now."""
 
     @abstractmethod
-    def _conflict(self, kind: str, item: str) -> Conflict:
+    def _conflict(self, kind: str, item: str, mine: str | None = None) -> Conflict:
         """Who changed the item meanwhile, and when."""
 
     def _tickable(self, box_id: str) -> str:

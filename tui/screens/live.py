@@ -44,7 +44,7 @@ class LiveScreen(Room):
         Key("t", "train", "app.train"),
         Key("X", "stop job", "screen.stop_job"),
         Key("M", "MLflow", "app.mlflow"),
-        Key("r", "reconnect", "app.retry_links"),
+        Key("r", "reconnect", "app.refresh_all"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "metric", "Metric", id="curve.metric"),

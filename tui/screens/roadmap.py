@@ -15,9 +15,11 @@ from textual.widgets import Input, Static
 from tui import rows
 from tui.detail import box_detail
 from tui.field_detail import field_detail
+from tui.filtering import filtered_rows
 from tui.roadmap.budget import summarize
 from tui.roadmap.document import Box, Section
-from tui.roadmap.progress import box_status, section_progress
+from tui.roadmap.progress import section_progress
+from tui.roadmap.query import HINT
 from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
 from tui.widgets.key_bar import Key
@@ -67,7 +69,7 @@ class RoadmapScreen(Room):
         """Navigation, filter line, list, detail."""
         nav, boxes = RowList(id="sections"), RowList(id="boxes")
         boxes.glyph_columns = rows.BRACKET
-        filter_line = Input(placeholder="filter: words, is:open, is:done, is:fail", id="filter")
+        filter_line = Input(placeholder=f"filter: {HINT}", id="filter")
         filter_line.display = False
         detail = VerticalScroll(
             Static(id="detail", markup=False), id="detail-pane", can_focus=False
@@ -120,27 +122,13 @@ class RoadmapScreen(Room):
         nav.select(self.section_id)
         section = self.section
         boxes = self.query_one("#boxes", RowList)
-        if section is not None:
+        if self.filter_text.strip():
+            boxes.set_rows(filtered_rows(ws, section, self.filter_text, self.gonogo.field_value))
+        elif section is not None:
             boxes.set_rows(
-                rows.section_rows(
-                    section, ws.document, ws.state, self.gonogo.field_value, self._keep
-                )
+                rows.section_rows(section, ws.document, ws.state, self.gonogo.field_value)
             )
-            boxes.border_title = None
         self.update_detail()
-
-    def _keep(self, box: Box) -> bool:
-        words = self.filter_text.lower().split()
-        status = box_status(self.gonogo.ws.document, self.gonogo.ws.state, box.id)
-        verdict = status.verdict.verdict.lower() if status.verdict else ""
-        for word in words:
-            if word.startswith("is:"):
-                wanted = word[3:]
-                if wanted not in (status.tick, verdict):
-                    return False
-            elif word not in f"{box.id} {box.label}".lower():
-                return False
-        return True
 
     def current_key(self) -> str:
         """Key of the row under the cursor."""
@@ -271,6 +259,12 @@ class RoadmapScreen(Room):
         if box is not None:
             self.gonogo.open_evidence(box.id)
 
+    def open_section(self, section_id: str) -> None:
+        """Show a stage by id."""
+        self.section_id = section_id
+        self.update_state()
+        self.update_header()
+
     def action_section(self, direction: int) -> None:
         """Previous or next stage."""
         ids = [s.id for s in self.gonogo.ws.document.all_sections if s.groups]
@@ -278,6 +272,12 @@ class RoadmapScreen(Room):
             self.section_id = ids[(ids.index(self.section_id) + direction) % len(ids)]
             self.update_state()
             self.update_header()
+
+    def set_filter(self, text: str) -> None:
+        """Filter from the command line."""
+        line = self.query_one("#filter", Input)
+        line.display = bool(text)
+        line.value = text
 
     def action_filter(self) -> None:
         """Show the filter line."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Static
 
 from tui.widgets.key_bar import Key, KeyBar
 from tui.widgets.status_header import StatusHeader
@@ -21,7 +23,9 @@ COMMON_KEYS = (
     Key("3", "budget", "app.room('budget')"),
     Key("4", "metrics", "app.room('metrics')"),
     Key("5", "live", "app.room('live')"),
-    Key(":", "commands", "app.command_palette"),
+    Key("6", "journal", "app.room('journal')"),
+    Key("7", "notes", "app.room('notes')"),
+    Key(":", "command", "app.command_line"),
     Key("?", "help", "app.help"),
     Key("q", "quit", "app.leave"),
 )
@@ -33,6 +37,7 @@ class Room(Screen[None]):
     PLACE = ""
     ready = False
     """True once the widgets of `body` exist; a screen may be resumed before that."""
+    _banner = ""
     KEYS: ClassVar[tuple[Key, ...]] = ()
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-low"), (30, "-high")]
@@ -42,12 +47,14 @@ class Room(Screen[None]):
         Binding("3", "app.room('budget')", "Budget", show=False, id="room.budget"),
         Binding("4", "app.room('metrics')", "Metrics and fields", show=False, id="room.metrics"),
         Binding("5", "app.room('live')", "Live", show=False, id="room.live"),
+        Binding("6", "app.room('journal')", "Journal", show=False, id="room.journal"),
+        Binding("7", "app.room('notes')", "Notes", show=False, id="room.notes"),
         Binding("question_mark,f1", "app.help", "Help", show=False, id="app.help"),
-        Binding("colon", "app.command_palette", "Commands", show=False, id="app.commands"),
+        Binding("colon", "app.command_line", "Command line", show=False, id="app.commands"),
         Binding("u", "app.undo", "Undo", show=False, id="state.undo"),
         Binding("U", "app.redo", "Redo", show=False, id="state.redo"),
         Binding("dollar_sign", "app.add_cost", "Add cost", show=False, id="budget.add"),
-        Binding("r", "app.retry_links", "Reconnect now", show=False, id="link.retry"),
+        Binding("r", "app.refresh_all", "Refresh", show=False, id="link.retry"),
         Binding("q,escape", "app.leave", "Quit", show=False, id="app.quit"),
     ]
 
@@ -59,6 +66,7 @@ class Room(Screen[None]):
     def compose(self) -> ComposeResult:
         """Header, the screen's own body, keys."""
         yield StatusHeader()
+        yield Static(id="banner", markup=False)
         yield from self.body()
         yield KeyBar(self.KEYS + COMMON_KEYS)
 
@@ -86,6 +94,11 @@ class Room(Screen[None]):
     def update_header(self) -> None:
         """New header figures; nothing is drawn when they are the same."""
         self.query_one(StatusHeader).show(self.gonogo.header_model(self.place()))
+        text, banner = self.gonogo.banner, self.query_one("#banner", Static)
+        if text != self._banner:
+            self._banner = text
+            banner.update(Content(text))
+            banner.display = bool(text)
 
     def place(self) -> str:
         """Where in the app we are, for the header."""

@@ -1,0 +1,76 @@
+"""Going places and leaving: stages, filters, the command line, and what must be saved before the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from tui.roadmap.state import State
+from tui.saving import Saving
+from tui.screens.command import CommandScreen
+from tui.screens.journal import JournalScreen
+from tui.screens.notes import NotesScreen
+from tui.screens.roadmap import RoadmapScreen
+
+if TYPE_CHECKING:
+    from tui.screens.room import Room
+
+
+class Going(Saving):
+    """Mixed into the app."""
+
+    @property
+    def room(self) -> Room | None:
+        """The room on top; the app's own."""
+        return None
+
+    def action_room(self, name: str) -> None:
+        """Go to a screen; the app's own."""
+
+    def action_command_line(self) -> None:
+        """The `:` line."""
+        self.push_screen(CommandScreen())
+
+    def show_stage(self, section_id: str) -> None:
+        """A stage on the roadmap."""
+        self.action_room("roadmap")
+
+        def show() -> None:
+            if isinstance(self.screen, RoadmapScreen):
+                self.screen.open_section(section_id)
+
+        self.call_after_refresh(show)
+
+    def show_filter(self, text: str) -> None:
+        """Filter the journal where it is shown, else the roadmap."""
+        if not isinstance(self.room, JournalScreen):
+            self.action_room("roadmap")
+
+        def show() -> None:
+            if isinstance(self.screen, RoadmapScreen | JournalScreen):
+                self.screen.set_filter(text)
+
+        self.call_after_refresh(show)
+
+    @work(group="commit", exit_on_error=False)
+    async def save_note(self, section: str, text: str, seen: State, screen: NotesScreen) -> None:
+        """Write a note; what cannot be written stays in its editor."""
+        if await self.commit(lambda: self.ws.note(section, text, self.actor), seen) is None:
+            screen.not_saved(section, text)
+
+    def leave_app(self) -> None:
+        """Save what was typed and end; where it cannot be saved, say so and stay."""
+        for stack in self._screen_stacks.values():
+            for screen in stack:
+                complaint = screen.save_now() if isinstance(screen, NotesScreen) else ""
+                if complaint:
+                    self.notify(
+                        f"The note is not saved: {complaint}", severity="error", markup=False
+                    )
+                    return
+        self.exit()
+
+    async def action_quit(self) -> None:
+        """ctrl+q."""
+        self.leave_app()

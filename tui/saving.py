@@ -1,0 +1,186 @@
+"""How a change gets to the disk and what the screen says of it: saved, in conflict, or not saved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from textual import work
+
+from tui.roadmap.describe import notice, when
+from tui.roadmap.errors import Conflict, WorkspaceError
+from tui.roadmap.state import Record, State
+from tui.roadmap.workspace import Workspace
+from tui.screens.conflict import ConflictScreen
+from tui.screens.recovery import RecoveryScreen
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    Base = App[None]
+else:
+    Base = object
+
+Change = Callable[[], Record | None]
+
+
+class Saving(Base):
+    """Mixed into the app."""
+
+    ws: Workspace
+    saved: str
+    _writers: int = 0
+    _problem: str = ""
+
+    def state_changed(self) -> None:
+        """Redraw; the app's own."""
+
+    def action_retry_links(self) -> None:
+        """Try every link now; the app's own."""
+
+    @property
+    def actor(self) -> str:
+        """Who the records name."""
+        return f"user:{self.ws.settings.user}"
+
+    @property
+    def writing(self) -> bool:
+        """True while a record is on its way to the disk."""
+        return self._writers > 0
+
+    @property
+    def banner(self) -> str:
+        """What keeps everything from being saved, with the way out; empty when nothing does."""
+        if self.ws.unsaved:
+            return f"{self.ws.unsaved} Read-only until r succeeds."
+        if self.ws.journal.problem:
+            way = ":recover shows it" if self.ws.journal.bad_line else "the app is read-only"
+            return f"{self.ws.journal.problem} {way}"
+        return ""
+
+    # --- writing ------------------------------------------------------------------------------
+
+    async def commit(self, change: Change, seen: State | None = None) -> Record | None:
+        """Write one record; the screen says saved only after fsync, and says why when it failed.
+
+        `seen` is the state that the person had before the eyes. Where the item has changed since, both
+        sides are shown; the other side's record is returned when it is kept. Call it from a worker.
+        """
+        believed = seen or self.ws.state
+        while True:
+            try:
+                record = await self._store(change, believed)
+            except Conflict as conflict:
+                self.state_changed()
+                if conflict.theirs is None:
+                    self._refuse(conflict)
+                    return None
+                choice = await self.push_screen_wait(ConflictScreen(conflict.theirs))
+                if choice != "mine":
+                    kept = [r for r in self.ws.state.records if r.at == conflict.theirs.at]
+                    return kept[-1] if kept and choice == "theirs" else None
+                believed = self.ws.state
+            except WorkspaceError as problem:
+                self._refuse(problem)
+                self.state_changed()
+                return None
+            else:
+                if record is not None:
+                    self.saved = f"saved {when(record.at)[11:]}"
+                self.state_changed()
+                return record
+
+    async def _store(self, change: Change, believed: State) -> Record | None:
+        def under() -> Record | None:
+            with self.ws.believing(believed):
+                return change()
+
+        self._writers += 1
+        try:
+            return await asyncio.to_thread(under)
+        finally:
+            self._writers -= 1
+
+    def _refuse(self, problem: WorkspaceError) -> None:
+        self.notify(str(problem), severity="error", timeout=12, markup=False)
+
+    def write(self, change: Change) -> None:
+        """`commit` as a worker, with what is on the screen now as precondition."""
+        self._write(change, self.ws.state)
+
+    @work(group="commit", exit_on_error=False)
+    async def _write(self, change: Change, seen: State) -> None:
+        await self.commit(change, seen)
+
+    def action_undo(self) -> None:
+        """Undo the newest own action."""
+        self.write(lambda: self.ws.undo(self.actor))
+
+    def action_redo(self) -> None:
+        """Redo what was undone last."""
+        self.write(lambda: self.ws.redo(self.actor))
+
+    # --- what others wrote --------------------------------------------------------------------
+
+    def poll_state(self) -> None:
+        """Take over what others appended, with one line of notice; the cursor stays."""
+        if self.writing:
+            return
+        try:
+            records = self.ws.refresh()
+        except OSError as problem:
+            self.saved = f"state file: {problem.strerror}"
+            return
+        if records:
+            text = notice(records[-1])
+            if len(records) > 1:
+                text = f"{len(records)} changes, the last: {text}"
+            self.notify(text, timeout=8, markup=False)
+        if records or self.ws.journal.problem != self._problem:
+            self.state_changed()
+            self.show_problem()
+
+    def show_problem(self) -> None:
+        """The recovery screen where a line of the state file is damaged, once for each."""
+        before, self._problem = self._problem, self.ws.journal.problem
+        if self._problem and self._problem != before and self.ws.journal.bad_line is not None:
+            self.action_recover()
+
+    @work(group="dialog", exclusive=True, exit_on_error=False)
+    async def action_recover(self) -> None:
+        """Show the damaged line; a person may take it over as a hand edit."""
+        bad = self.ws.journal.bad_line
+        if bad is None:
+            text = self.ws.journal.problem or f"{self.ws.journal.path.name} is in order."
+            self.notify(text, markup=False)
+            return
+        screen = RecoveryScreen(self.ws.journal.path.name, bad, len(self.ws.state.records))
+        if not await self.push_screen_wait(screen):
+            return
+        by = f"hand:{self.ws.settings.user}"
+        await self.commit(lambda: self.ws.accept_bad_line(by))
+        self.show_problem()
+
+    # --- read-only ----------------------------------------------------------------------------
+
+    def action_toggle_read_only(self) -> None:
+        """Let changes through, or none."""
+        self.ws.set_read_only(not self.ws.closed)
+        word = "read-only: nothing is written" if self.ws.closed else "changes are written again"
+        self.notify(word, markup=False)
+        self.state_changed()
+
+    @work(group="commit", exit_on_error=False)
+    async def action_refresh_all(self) -> None:
+        """Try the links, the state file and, after a failure, the disk once more."""
+        self.action_retry_links()
+        if self.ws.unsaved:
+            try:
+                await asyncio.to_thread(self.ws.retry)
+            except WorkspaceError as problem:
+                self._refuse(problem)
+            else:
+                self.saved = "the disk takes records again"
+        self.poll_state()
+        self.state_changed()
