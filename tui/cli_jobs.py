@@ -56,6 +56,7 @@ def as_json(host: str, job: JobStatus) -> dict[str, Any]:
         "created_ms": job.created_ms,
         "labels": dict(job.labels),
         "detail": job.detail,
+        "backend": job.backend,
     }
 
 

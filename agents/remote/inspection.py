@@ -189,7 +189,8 @@ class Inspection:
             return
         self._told()
         if self._open:
-            self._follow()
+            if delay == LOOK_EVERY:
+                self._follow()
             self.look_soon(delay)
         elif self._events is not None:
             self._events.kill()

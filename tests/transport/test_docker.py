@@ -146,6 +146,45 @@ async def test_a_job_is_adopted_after_everything_of_ours_was_killed(
     await wait_until(lambda: copy.exists() and copy.read_text() == "one\ntwo\n")
 
 
+APP = """
+import asyncio, pathlib, sys
+from agents import Container, HostLink, HostSpec, JobSpec
+
+async def main():
+    key, known, runs = map(pathlib.Path, sys.argv[2:])
+    address = "tester@127.0.0.1:" + sys.argv[1]
+    spec = HostSpec("tower", address, identity_file=key, known_hosts=known)
+    link = HostLink(spec, runs, lambda event: None)
+    asyncio.create_task(link.run())
+    await link.wait_live(15)
+    script = "echo one; until [ -e $GONOGO_JOB_DIR/go ]; do sleep 0.1; done; echo two"
+    box = Container("gonogo-test:base", network="none")
+    job = await link.start_job(JobSpec("trained", ("sh", "-c", script), container=box))
+    print(job.job_id, flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_job_outlives_the_app_that_was_killed(docked, make_link, wait_until, tmp_path):
+    """kill -9 of the program that started it; another one adopts it, its log and its end."""
+    words = [str(docked.port), str(docked.client_key), str(docked.known_hosts), str(tmp_path / "r")]
+    app = await asyncio.create_subprocess_exec(sys.executable, "-c", APP, *words, stdout=-1)
+    try:
+        job_id = (await asyncio.wait_for(app.stdout.readline(), 30)).decode().strip()
+    finally:
+        app.kill()
+        await app.wait()
+    watched = make_link()
+    await watched.live()
+    await wait_until(lambda: watched.job_states(job_id) == ["running"])
+    (docked.home / ".gonogo/jobs" / job_id / "go").touch()
+    assert (await ended(watched, job_id, wait_until)).state is JobState.succeeded
+    copy = tmp_path / "runs/tower" / job_id / "log.txt"
+    await wait_until(lambda: copy.exists() and copy.read_text() == "one\ntwo\n")
+
+
 async def test_an_end_that_nobody_saw_is_found_later(docked, engine, make_link, wait_until):
     link = await make_link().live()
     job = await link.start_job(shell("sleep 0.5; exit 6"))
