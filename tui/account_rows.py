@@ -149,6 +149,13 @@ def cost_row(cost: Cost) -> Row:
     return Row(f"cost:{cost.id}", draw)
 
 
+def short_source(source: str, width: int) -> str:
+    """A source in `width` characters: a file's hash by its first digits, cmp for the comparison."""
+    name, _, digest = source.partition(".json ")
+    text = f"{'cmp' if name == 'comparison' else name} {digest[:4]}" if digest else source
+    return clip(text, width)
+
+
 def metric_head() -> Row:
     """Column names of the metrics table."""
 
@@ -177,7 +184,7 @@ def metric_row(
             (f"{shown[2]:>10}", style),
         )
         count = str(result.n) if result is not None and result.n else ""
-        return line_of(left, Content.styled(f"{count}  {source}", DIM), width)
+        return line_of(left, Content.styled(f"{count}  {short_source(source, 11)}", DIM), width)
 
     return Row(f"metric:{name}", draw)
 
@@ -192,7 +199,7 @@ def field_line(field: Field, value: FieldValue | None, shared: int) -> Row:
             (f"{field.type:<8}", DIM),
             (value.value.split("\n")[0], PASS) if value else ("_____", DIM),
         ]
-        tail = Content.styled(value.source if value else "", DIM)
+        tail = Content.styled(short_source(value.source, 24) if value else "", DIM)
         if value is not None and value.differs:
             word, style = ("CONFLICT ", FAIL) if value.disputed else ("chosen ", DIM)
             tail = Content.assemble((word, style), (f"measured {value.measured}", DIM))

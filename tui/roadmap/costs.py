@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from tui.roadmap.budget import find_row
 from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
-from tui.roadmap.records import MAX_LINE, Record, seal
+from tui.roadmap.records import Record, chunks, seal
 from tui.roadmap.values import clean_text, money, money_text
 from tui.roadmap.writer import Fields, Writer, past_day
 
@@ -93,7 +93,7 @@ class CostChanges(Writer):
             raise InvalidValue("There is nothing to take in.")
         checked = [self.cost_fields(entry) for entry in entries]
         record: Record | None = None
-        for chunk in _chunks(checked):
+        for chunk in chunks(checked, lambda entry: len(seal(entry))):
             made: Fields = {"by": by, "do": "costs", "item": source[:200], "new": chunk}
             record = self._commit(lambda made=made: made)  # type: ignore[misc]
         assert record is not None  # noqa: S101 - chunks of a non-empty list
@@ -114,16 +114,3 @@ class CostChanges(Writer):
             return {"by": by, "do": "cost_void", "item": cost.id, "why": reason}
 
         return self._commit(make)
-
-
-def _chunks(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    size = 0
-    for entry in entries:
-        length = len(seal(entry))
-        if chunk and size + length > MAX_LINE - 2048:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(entry)
-        size += length
-    yield chunk

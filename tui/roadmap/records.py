@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 import zlib
-from collections.abc import Mapping
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from tui.roadmap.errors import InvalidValue
 
+T = TypeVar("T")
 VERSION = 1
 MAX_LINE = 64 * 1024
 ACTIONS = frozenset(
@@ -133,3 +134,17 @@ def _check_seal(raw: bytes) -> None:
         raise BadLine("its checksum is not at the end")
     if int(seals[-1].group(1), 16) != zlib.crc32(raw[: seals[-1].start()]):
         raise BadLine("its checksum does not fit")
+
+
+def chunks(items: Sequence[T], length: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in lists that each fit into one record; `length` is what an item takes up in bytes."""
+    chunk: list[T] = []
+    size = 0
+    for item in items:
+        more = length(item)
+        if chunk and size + more > MAX_LINE - 2048:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(item)
+        size += more
+    yield chunk

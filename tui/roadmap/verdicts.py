@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from tui.roadmap.entries import Verdict
 from tui.roadmap.errors import InvalidValue
-from tui.roadmap.records import MAX_LINE, Record, seal
+from tui.roadmap.records import Record, chunks, seal
 from tui.roadmap.values import check_value
 from tui.roadmap.writer import Fields, Writer, now_ms
 
@@ -24,7 +24,7 @@ class VerdictChanges(Writer):
         if not verdicts:
             raise InvalidValue("There is nothing to record.")
         record: Record | None = None
-        for chunk in _chunks(verdicts):
+        for chunk in chunks(verdicts, _length):
             record = self._commit(lambda chunk=chunk: self._verdict_fields(chunk, by))  # type: ignore[misc]
         assert record is not None  # noqa: S101 - chunks of a non-empty list
         return record
@@ -69,14 +69,6 @@ class VerdictChanges(Writer):
         return kept
 
 
-def _chunks(verdicts: Sequence[Verdict]) -> Iterator[list[Verdict]]:
-    chunk: list[Verdict] = []
-    size = 0
-    for verdict in verdicts:
-        length = len(seal(verdict.as_json())) + 260  # its entry in `ticked`
-        if chunk and size + length > MAX_LINE - 2048:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(verdict)
-        size += length
-    yield chunk
+def _length(verdict: Verdict) -> int:
+    """Bytes of a verdict with its entry in `ticked`."""
+    return len(seal(verdict.as_json())) + 260

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import ClassVar
 
 from textual import on
@@ -128,12 +129,15 @@ class MetricsScreen(Room):
             stored = values.get(ids[1]) or values.get(ids[0])
             source = stored.source if stored else "not stored" if result else ""
             label = document.fields[ids[2]].label.removesuffix(" Improvement")
+            cells[2] = cells[2] if cells[2][:1] in ("", "+", "-") else f"+{cells[2]}"
             table.append(metric_row(name, label, (cells[0], cells[1], cells[2]), result, source))
         average = values.get("KM.average.improvement")
-        shown = f"{average.value}%" if average else ""
+        shown = f"{Decimal(average.value):+}%" if average else ""
         if not average and found and found.average()[0] is not None:
             shown = f"{found.average()[0]:+.1f}%"
-        source = average.source if average else f"{found.average()[1]} defined" if found else ""
+        source = f"{found.average()[1]} of {len(names)}" if found else ""
+        if average:
+            source = average.source.removeprefix("mean of ")
         table.append(metric_row("average", "Average", ("", "", shown), None, source))
         return table
 
