@@ -20,6 +20,7 @@ lint: setup
 	$(BIN)/lint-imports --no-logo
 
 bench: setup
+	$(PIP) install -q -c constraints.txt -e '.[dev,train,bench]'
 	$(BIN)/python -m pytest tests/bench -q -s $(PYTEST_ARGS)
 
 screenshot: setup

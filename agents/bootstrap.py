@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from agents.errors import LinkLost, NeedsUser
+from agents.trim import names_used, trim
 
 REMOTE = Path(__file__).parent / "remote"
 GPU_MODULES = ("nvml",)
@@ -89,14 +90,21 @@ def _sources(names: list[str]) -> dict[str, str]:
 
 
 def nvml_bindings() -> str | None:
-    """Source of the module pynvml, None where nvidia-ml-py is not installed."""
+    """Source of the module pynvml, as much of it as the reader uses.
+
+    None where nvidia-ml-py is not installed.
+    """
     found = importlib.util.find_spec("pynvml")
-    return Path(found.origin).read_text("utf-8") if found and found.origin else None
+    if found is None or not found.origin:
+        return None
+    reader = (REMOTE / "nvml.py").read_text("utf-8")
+    # The module makes its error classes from the names of the error codes.
+    return trim(Path(found.origin).read_text("utf-8"), names_used(reader, "nvml"), ("NVML_ERROR_",))
 
 
 @cache
 def build_payload() -> bytes:
-    """What the stub reads: about 60 KiB, with the NVML bindings' source inside.
+    """What the stub reads: about 40 KiB, with the NVML bindings' source inside.
 
     Without nvidia-ml-py on the laptop the NVML rung of the GPU ladder is left out.
     """

@@ -69,6 +69,27 @@ int nvmlDeviceGetEnforcedPowerLimit(void *h, unsigned int *mw) { *mw = 145000; r
 int nvmlDeviceGetTemperature(void *h, int sensor, unsigned int *c) { *c = 71; return mood(); }
 int nvmlDeviceGetClockInfo(void *h, int type, unsigned int *mhz) { *mhz = 1304; return mood(); }
 int nvmlDeviceGetTotalEnergyConsumption(void *h, unsigned long long *mj) { return NOT_SUPPORTED; }
+/* Asked for by other programs that read cards. */
+int nvmlSystemGetDriverVersion(char *v, unsigned int n) { snprintf(v, n, "550.54"); return OK; }
+int nvmlSystemGetCudaDriverVersion_v2(int *v) { *v = 12040; return OK; }
+int nvmlDeviceGetMemoryInfo_v2(void *h, unsigned long long *m) {
+  m[1] = 4294967296ULL; /* after the version: total, reserved, free, used */
+  m[2] = 0;
+  m[3] = 1073741824ULL;
+  m[4] = 3221225472ULL;
+  return OK;
+}
+int nvmlDeviceGetEncoderUtilization(void *h, unsigned *u, unsigned *us) { *u = *us = 0; return OK; }
+int nvmlDeviceGetDecoderUtilization(void *h, unsigned *u, unsigned *us) { *u = *us = 0; return OK; }
+int nvmlDeviceGetJpgUtilization(void *h, unsigned *u, unsigned *us) { return NOT_SUPPORTED; }
+int nvmlDeviceGetOfaUtilization(void *h, unsigned *u, unsigned *us) { return NOT_SUPPORTED; }
+int nvmlDeviceGetFanSpeed(void *h, unsigned *percent) { *percent = 40; return OK; }
+int nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned *n, void *p) { *n = 0; return OK; }
+int nvmlDeviceGetGraphicsRunningProcesses_v3(void *h, unsigned *n, void *p) { *n = 0; return OK; }
+int nvmlDeviceGetPowerManagementLimit(void *h, unsigned *mw) { *mw = 145000; return OK; }
+int nvmlDeviceGetPowerManagementDefaultLimit(void *h, unsigned *mw) { *mw = 145000; return OK; }
+int nvmlDeviceGetIndex(void *h, unsigned *i) { *i = 0; return OK; }
+
 const char *nvmlErrorString(int code) {
   switch (code) {
     case NOT_SUPPORTED: return "Not Supported";
