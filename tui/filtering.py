@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from tui import rows
 from tui.roadmap.document import Box, Field, Section
@@ -55,6 +56,6 @@ def _without_empty(table: list[Row]) -> list[Row]:
     """Without headings that nothing stands under."""
     return [
         row
-        for row, after in zip(table, [*table[1:], None], strict=True)
+        for row, after in zip_longest(table, table[1:])
         if row.selectable or (after is not None and after.selectable)
     ]
