@@ -104,6 +104,8 @@ def test_hand_and_measured_stay_side_by_side_until_somebody_chooses(ws: Workspac
     ws.choose_value("S1.loss_start", "hand", ANA)
     kept = values(ws)["S1.loss_start"]
     assert (kept.value, kept.disputed, kept.differs) == ("4.5", False, True)
+    ws.record_verdicts([Verdict("S1.C2", "PASS", fills={"S1.loss_start": "4.71"})], "probe:tower")
+    assert not values(ws)["S1.loss_start"].disputed, "the same measurement again is no news"
     ws.store_measured({"S1.loss_start": "4.80"}, ANA, "run 2")
     assert values(ws)["S1.loss_start"].disputed, "another measurement disputes it anew"
     ws.choose_value("S1.loss_start", "measured", ANA)

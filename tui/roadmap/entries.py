@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -113,6 +113,28 @@ class FieldValue:
         """True where a hand-set value differs from the measured one and nobody has chosen yet."""
         return self.differs and self.settled != self.measured
 
+    def chosen(self, which: str, against: str) -> FieldValue:
+        """After a person chose "hand" or "measured"; `against` is the measured value they saw."""
+        if which == "hand":
+            return replace(self, settled=against)
+        if self.measured is None:
+            return self
+        return replace(self, value=self.measured, source="measured")
+
+
+def next_value(
+    known: FieldValue | None, new: str | None, source: str, by: str, at: int
+) -> FieldValue | None:
+    """A field after `new` came from `source`: a hand-set value and a measured one stay side by side."""
+    measured = known.measured if known else None
+    if source != "hand":
+        if known is not None and known.source == "hand":
+            return replace(known, measured=new)
+        return known if new is None else FieldValue(new, source, by, at, new)
+    if new is not None:
+        return FieldValue(new, "hand", by, at, measured)
+    return None if measured is None else FieldValue(measured, "measured", by, at, measured)
+
 
 def _same(one: str, other: str) -> bool:
     try:
@@ -141,6 +163,12 @@ class Cost:
     void_why: str = ""
     kind: str = ""
     origin: str = ""
+
+    def with_void(self, voided: bool, by: str, why: str) -> Cost:
+        """The entry taken out of the sums, or back into them."""
+        return replace(
+            self, voided=voided, void_by=by if voided else "", void_why=why if voided else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from tui.roadmap.entries import (
     Verdict,
     digest,
     new_cost,
+    next_value,
 )
 from tui.roadmap.records import Record
 
@@ -180,20 +181,11 @@ class State:
 
     def _put_field(self, item: str, new: str | None, source: str, by: str, at: int) -> None:
         for target in self._facts.get(item, (item,)):
-            known = self.fields.get(target)
-            measured = known.measured if known else None
-            if source != "hand":
-                by_hand = known is not None and known.source == "hand"
-                if by_hand and known is not None:
-                    self.fields[target] = FieldValue(known.value, "hand", known.by, known.at, new)
-                elif new is not None:
-                    self.fields[target] = FieldValue(new, source, by, at, new)
-            elif new is not None:
-                self.fields[target] = FieldValue(new, "hand", by, at, measured)
-            elif measured is not None:
-                self.fields[target] = FieldValue(measured, "measured", by, at, measured)
-            else:
+            value = next_value(self.fields.get(target), new, source, by, at)
+            if value is None:
                 self.fields.pop(target, None)
+            else:
+                self.fields[target] = value
 
     def _do_tick(self, record: Record) -> None:
         self._put("tick", record, record.data.get("new"))
@@ -208,10 +200,8 @@ class State:
             return
         for target in self._facts.get(record.item, (record.item,)):
             known = self.fields.get(target)
-            if known is not None and choice == "hand":
-                self.fields[target] = replace(known, settled=str(record.data["against"]))
-            elif known is not None and known.measured is not None:
-                self.fields[target] = replace(known, value=known.measured, source="measured")
+            if known is not None:
+                self.fields[target] = known.chosen(choice, str(record.data["against"]))
 
     def _do_measured(self, record: Record) -> None:
         for item, value in record.data["new"].items():
@@ -233,26 +223,19 @@ class State:
         )
 
     def _do_costs(self, record: Record) -> None:
-        found = [
-            new_cost(f"{record.id}-{number}", str(entry["row"]), record.by, record.at, entry)
-            for number, entry in enumerate(record.data["new"], start=1)
-        ]
-        self.costs += found
+        for number, entry in enumerate(record.data["new"], start=1):
+            entry_id, row = f"{record.id}-{number}", str(entry["row"])
+            self.costs.append(new_cost(entry_id, row, record.by, record.at, entry))
 
     def _do_cost_void(self, record: Record) -> None:
         self._void(record.item, True, record)
 
     def _void(self, cost_id: str, voided: bool, record: Record) -> None:
-        for place, cost in enumerate(self.costs):
-            if cost.id == cost_id:
-                self.costs[place] = replace(
-                    cost,
-                    voided=voided,
-                    void_by=record.by if voided else "",
-                    void_why=str(record.data.get("why", "")) if voided else "",
-                )
-                return
-        raise KeyError(cost_id)
+        place = next((n for n, cost in enumerate(self.costs) if cost.id == cost_id), None)
+        if place is None:
+            raise KeyError(cost_id)
+        why = str(record.data.get("why", ""))
+        self.costs[place] = self.costs[place].with_void(voided, record.by, why)
 
     def _do_decision(self, record: Record) -> None:
         new = record.data["new"]
