@@ -61,6 +61,33 @@ async def test_a_roll_up_sees_the_passes_of_its_own_batch(ws: Workspace) -> None
     assert (alone.verdict, alone.reason) == ("SKIP", "waits for S1.C1")
 
 
+async def test_what_could_not_be_asked_is_not_free_of_errors(ws: Workspace) -> None:
+    far = '["S1.K2"]\nrule = "docker-image"\nhost = "tower"\n'
+    for rule, box in (("no-errors", "S1.C2"), ("all-pass", "S1.C3")):
+        text = f'["{box}"]\nrule = "{rule}"\nitems = ["S1.K1", "S1.K2"]\n'
+        bind(ws, check("S1.K1") + far + text)
+        write(ws.root / "S1.K1.txt", "x")
+        words = {v.item: v for v in await verify(ws, ["S1.K1", "S1.K2", box], None)}
+        assert words["S1.K2"].verdict == "UNREACHABLE"
+        assert (words[box].verdict, words[box].reason) == ("SKIP", "waits for S1.K2")
+        bind(ws, check("S1.K1") + check("S1.K2") + text)
+        assert (await verify(ws, [box, "S1.K1", "S1.K2"], None))[2].reason == "waits for S1.K2"
+        write(ws.root / "S1.K2.txt", "")
+        found = (await verify(ws, [box, "S1.K1", "S1.K2"], None))[2]
+        assert (found.verdict, found.reason) == ("FAIL", "S1.K2 FAIL")
+        ws.waive("S1.K2", "user:ana", "there is no such thing here")
+        assert (await verify(ws, [box, "S1.K1", "S1.K2"], None))[2].verdict == "PASS"
+        ws.undo("user:ana")
+        (ws.root / "S1.K2.txt").unlink()
+
+
+async def test_what_was_found_is_one_printable_line(ws: Workspace) -> None:
+    bind(ws, '["S1.K1"]\nrule = "section"\npath = "a.md"\ntitles = ["x"]\n')
+    write(ws.root / "a.md", "# x \x1b[31m\u202eevil\n" + "w " * 100)
+    (one,) = await verify(ws, ["S1.K1"], None)
+    assert one.found == "“x \ufffd[31m\ufffdevil”, 100 words"
+
+
 async def test_a_trackers_line_passes_with_the_last_box_of_its_stage(ws: Workspace) -> None:
     items = [i for i in ws.document.select("S1") if i != "S1.K1"]
     for item in items:

@@ -85,6 +85,14 @@ def _explain(error: BaseException) -> Finding:
     return Finding("ERROR", reason=f"{type(error).__name__}: {text}")
 
 
+def _line(text: str) -> str:
+    """At most 600 characters without control or direction marks: they go to terminals and records."""
+    kept = "".join(
+        c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text[:MAX_TEXT]
+    )
+    return kept.strip()
+
+
 def _overlay(state: State) -> State:
     """A copy of the state that can take the passes of a batch before they are stored."""
     found = state.copy()
@@ -152,9 +160,9 @@ class _Verifier:
             finding = replace(finding, verdict="WARN")  # a hint judges nothing
         short = replace(
             finding,
-            expected=finding.expected[:MAX_TEXT],
-            found=finding.found[:MAX_TEXT],
-            reason=finding.reason[:MAX_TEXT],
+            expected=_line(finding.expected),
+            found=_line(finding.found),
+            reason=_line(finding.reason),
         )
         content = {
             "item": item, "rule": binding.rule, "parameters": binding.params.model_dump(mode="json"),

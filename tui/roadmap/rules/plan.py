@@ -131,51 +131,60 @@ def waits_for(missing: list[str]) -> str:
     return f"waits for {', '.join(missing[:3])}{more}"
 
 
+BAD = ("FAIL", "ERROR", "TIMEOUT")
+JUDGED = ("PASS", "WARN", *BAD)
+
+
 def _checked(ctx: Context, params: AllDoneParams) -> tuple[dict[str, str], list[str]]:
-    """(item to its verdict as it counts now, boxes that have a check but no verdict yet)."""
+    """(item to the verdict that judged it, items whose check is old, was not made or could not be).
+
+    Boxes that are waived or do not apply are left out, as are hints and boxes without a check.
+    """
     document, state = ctx.ws.document, ctx.state
     bound = ctx.ws.bindings.bound
     words, waiting = {}, []
     for item in dict.fromkeys(params.boxes(document)):
-        verdict = box_status(document, state, item).verdict
-        if verdict is not None and not verdict.hint:
+        status = box_status(document, state, item)
+        verdict = status.verdict
+        if status.tick in ("waived", "na") or (verdict.hint if verdict else item not in bound):
+            continue
+        if verdict is not None and verdict.verdict in JUDGED:
             words[item] = str(verdict.verdict)
-        elif item in bound and not bound[item].hint:
+        elif item not in bound or not bound[item].hint:
             waiting.append(item)
     return words, waiting
 
 
-async def all_pass(ctx: Context, params: AllPassParams) -> Finding:
-    """Measured, not ticked: a hand-set tick proves nothing here."""
-    expected = params.expects(ctx.ws.settings)
-    words, waiting = _checked(ctx, params)
-    bad = [f"{i} {w}" for i, w in words.items() if w in ("FAIL", "ERROR", "TIMEOUT")]
-    later = [i for i, w in words.items() if w not in ("PASS", "WARN", "FAIL", "ERROR", "TIMEOUT")]
-    found = f"{sum(w in ('PASS', 'WARN') for w in words.values())} of {len(words) + len(waiting)}"
-    if bad:
-        result = judge(False, expected, found, ", ".join(bad[:5]), verdicts=words)
-    elif later or waiting or not words:
-        result = replace(
-            skip(waits_for([*later, *waiting] or ["its checks"]), expected), found=found
-        )
-    else:
-        result = judge(True, expected, found, verdicts=words)
-    return replace(result, by="derived:roadmap")
-
-
-async def no_errors(ctx: Context, params: NoErrorsParams) -> Finding:
-    """The newest check of each box did not fail; what was never checked is waited for."""
-    expected = params.expects(ctx.ws.settings)
-    words, waiting = _checked(ctx, params)
-    bad = [f"{i} {w}" for i, w in words.items() if w in ("FAIL", "ERROR", "TIMEOUT")]
-    found = f"{len(bad)} of {len(words)} checks"
+def _of_checks(
+    params: AllDoneParams, expected: str, words: dict[str, str], waiting: list[str]
+) -> Finding:
+    bad = [f"{item} {word}" for item, word in words.items() if word in BAD]
+    found = f"{len(words) - len(bad)} of {len(words) + len(waiting)} without an error"
     if bad:
         result = judge(False, expected, found, ", ".join(bad[:5]), verdicts=words)
     elif waiting or not words:
-        result = replace(skip(waits_for(waiting or ["its checks"]), expected), found=found)
+        missing = waiting or list(params.items)
+        result = replace(skip(waits_for(missing), expected, verdicts=words), found=found)
     else:
         result = judge(True, expected, found, verdicts=words)
     return replace(result, by="derived:roadmap")
+
+
+async def all_pass(ctx: Context, params: AllPassParams) -> Finding:
+    """Measured, not ticked: a hand-set tick proves nothing here. A WARN counts as passed."""
+    document = ctx.ws.document
+    words, waiting = _checked(ctx, params)
+    unmeasured = [i for i in params.boxes(document) if i not in words and i not in waiting]
+    aside = [i for i in unmeasured if box_status(document, ctx.state, i).tick in ("waived", "na")]
+    hints = [i for i, b in ctx.ws.bindings.bound.items() if b.hint]
+    waiting += [i for i in unmeasured if i not in aside and i not in hints]
+    return _of_checks(params, params.expects(ctx.ws.settings), words, waiting)
+
+
+async def no_errors(ctx: Context, params: NoErrorsParams) -> Finding:
+    """The newest check of each box that has one was made and did not fail; a WARN is let through."""
+    words, waiting = _checked(ctx, params)
+    return _of_checks(params, params.expects(ctx.ws.settings), words, waiting)
 
 
 async def stage_complete(ctx: Context, params: StageParams) -> Finding:
