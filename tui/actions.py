@@ -9,7 +9,7 @@ from textual import work
 
 from tui.going import Going
 from tui.help import help_content
-from tui.roadmap.computed import effective_fields
+from tui.roadmap.computed import shown_fields
 from tui.roadmap.document import Field
 from tui.roadmap.state import FieldValue
 from tui.screens.dialogs import (
@@ -38,7 +38,7 @@ class Actions(Going):
         """Value and source of a blank, empty strings when it is not filled."""
         count = len(self.ws.state.records)
         if self._fields_at != count:
-            self._fields = effective_fields(self.ws.document, self.ws.state, self.ws.settings)
+            self._fields = shown_fields(self.ws.document, self.ws.state, self.ws.settings)
             self._fields_at = count
         value = self._fields.get(field.id)
         return ("", "") if value is None else (str(value.value), value.source)

@@ -51,11 +51,11 @@ def _entry(item: Field, value: FieldValue | None, shared: list[str]) -> dict[str
 
 
 def _list(run: Run, ws: Workspace, field_id: str | None, conflicts: bool) -> None:
-    from tui.roadmap.computed import effective_fields
+    from tui.roadmap.computed import shown_fields
 
     if field_id is not None and field_id not in ws.document.fields:
         raise UnknownId(f"There is no field {field_id}.")
-    values, rows = effective_fields(ws.document, ws.state, ws.settings), []
+    values, rows = shown_fields(ws.document, ws.state, ws.settings), []
     for item in ws.document.fields.values():
         shared = [
             f"{other.id} line {other.line}" for other in ws.document.fields.values()

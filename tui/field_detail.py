@@ -6,7 +6,7 @@ from textual.content import Content
 
 from tui.detail import Part, clock
 from tui.roadmap.budget import computed_fields
-from tui.roadmap.computed import effective_fields
+from tui.roadmap.computed import shown_fields
 from tui.roadmap.document import Document, Field
 from tui.roadmap.workspace import Workspace
 from tui.vocabulary import DIM, FAIL, HEAD, PASS, STRONG, clip
@@ -41,7 +41,7 @@ def field_detail(ws: Workspace, field: Field) -> Content:
         f"{field.type}",
         (f"   {RULES[field.type]}\n", DIM),
     ]
-    value = effective_fields(ws.document, ws.state, ws.settings).get(field.id)
+    value = shown_fields(ws.document, ws.state, ws.settings).get(field.id)
     if field.id in computed_fields(ws.document):
         parts.append(("Computed from the ledger   $ adds a cost\n", DIM))
     if value is None:

@@ -69,7 +69,11 @@ def effective_fields(document: Document, state: State, settings: Settings) -> di
     cells that are sums of the ledger the sum wins.
     """
     out = {i: v for i, v in state.fields.items() if i in document.fields}
-    out |= _notes(document, state)
     add_derived(document, out, settings)
     out.update(_budget(document, state, settings))
     return out
+
+
+def shown_fields(document: Document, state: State, settings: Settings) -> dict[str, FieldValue]:
+    """`effective_fields`, and the notes of the sections in their first notes line."""
+    return {**effective_fields(document, state, settings), **_notes(document, state)}

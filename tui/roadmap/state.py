@@ -223,9 +223,11 @@ class State:
         )
 
     def _do_costs(self, record: Record) -> None:
-        for number, entry in enumerate(record.data["new"], start=1):
-            entry_id, row = f"{record.id}-{number}", str(entry["row"])
-            self.costs.append(new_cost(entry_id, row, record.by, record.at, entry))
+        entries = enumerate(record.data["new"], start=1)
+        self.costs += [  # all or none: a bad entry leaves the whole record out
+            new_cost(f"{record.id}-{n}", str(entry["row"]), record.by, record.at, entry)
+            for n, entry in entries
+        ]
 
     def _do_cost_void(self, record: Record) -> None:
         self._void(record.item, True, record)

@@ -15,7 +15,7 @@ from textual.widgets import Input, Static
 
 from tui.account_rows import field_line, metric_head, metric_row
 from tui.field_detail import field_detail, places
-from tui.roadmap.computed import effective_fields
+from tui.roadmap.computed import shown_fields
 from tui.roadmap.derived import measured_values, metric_names
 from tui.roadmap.document import Document, Field
 from tui.roadmap.results import load_comparison
@@ -86,7 +86,7 @@ class MetricsScreen(Room):
     def update_state(self) -> None:
         """Metrics first, then the fields section by section."""
         ws = self.gonogo.ws
-        values = effective_fields(ws.document, ws.state, ws.settings)
+        values = shown_fields(ws.document, ws.state, ws.settings)
         table = [] if self.shown != "all" or self.filter_text else self._metrics(values)
         for section in ws.document.all_sections:
             fields = [f for f in section.fields if self._keep(f, values.get(f.id))]
