@@ -112,10 +112,6 @@ def test_fetch(gonogo):
     done = gonogo("fetch", job)
     assert done.returncode == 1
     assert "exists already: name another place or replace it" in done.stderr
-    assert gonogo("fetch", job, "--replace").returncode == 0
-    done = gonogo("fetch", job, "--what", "checkpoints/none", str(gonogo.root / "x"))
-    assert done.returncode == 1
-    assert "No such file" in done.stderr
     done = gonogo("fetch", "ghost")
     assert done.stderr == "gonogo: no reachable host has a job “ghost”; `gonogo jobs` lists them\n"
 

@@ -139,6 +139,10 @@ async def test_a_job_is_adopted_after_everything_of_ours_was_killed(
     link = await again.live()
     assert [found.state for found in await link.jobs()] == [JobState.running]
     assert again.job_states(job.job_id) == ["running"]
+    record = json.loads((folder / "job.json").read_text())
+    name = f"gonogo-{job.job_id}"
+    assert record["container"] == engine.docker("inspect", "-f", "{{.Id}}", name)
+    assert record["started"] > record["created"] - 1000
     (folder / "go").touch()
     status = await ended(again, job.job_id, wait_until)
     assert (status.state, status.code) == (JobState.failed, 5)

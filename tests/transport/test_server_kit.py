@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from tui.fleet import Fleet
+from tui.lights import look
 from tui.roadmap.workspace import Workspace
-from tui.server_kit import compose_files
+from tui.server_kit import KitError, ServerKit, compose_files
 from tui.settings import parse_settings
 
 SETTINGS = """\
@@ -77,27 +80,41 @@ def needs_mlflow():
 
 
 @pytest.mark.train
-def test_as_a_process(kit):
+async def test_as_a_process(tmp_path, monkeypatch):
     needs_mlflow()
-    call = kit("process")
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", call.port))
-        other.listen()
-        code, answer, _ = call("up")
-        assert code == 1
-        assert answer["error"]["message"].endswith(": set mlflow.port")
-        assert "is taken by something else" in answer["error"]["message"]
-    code, answer, _ = call("up")
-    assert (code, answer["health"], answer["backend"]) == (0, "ok", "process"), answer
-    first = answer["job_id"]
-    code, answer, _ = call("up")
-    assert answer["job_id"] == first
-    code, answer, _ = call("logs")
-    assert any("running on http://127.0.0.1" in line for line in answer["lines"])
-    assert (call.home / "mlflow/mlflow.db").exists()
-    assert call("down")[0] == 0
-    code, answer, _ = call("status")
-    assert (code, answer["health"]) == (1, "down")
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = SETTINGS.format(python=sys.executable, backend="process", port=free_port())
+    workspace = Workspace.create(tmp_path / "ws", settings_text=text)
+    port = workspace.settings.mlflow.port
+    fleet = Fleet(workspace)
+    fleet.start()
+    said = []
+    try:
+        kit = ServerKit(fleet, said.append)
+        await kit.link.wait_live(15)
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", port))
+            other.listen()
+            with pytest.raises(
+                KitError, match=f"port {port} .* something else .*: set mlflow.port"
+            ):
+                await kit.up()
+        assert await kit.server_job() is None
+        assert await kit.up() == f"MLflow answers on server port {port}, kept by a process"
+        assert said[0].startswith("starting the server with ")
+        first = await kit.server_job()
+        assert await kit.up() == f"MLflow answers already on server port {port}"
+        assert (await kit.server_job()).job_id == first.job_id
+        assert (tmp_path / "home/mlflow/mlflow.db").exists()
+        assert all(light.ok for light in await look(kit.link, await fleet.tunnel()))
+        assert any("running on http://127.0.0.1" in line for line in await kit.logs())
+        assert await kit.down() == "MLflow on server: stopped"
+        assert await kit.answers() == "free"
+    finally:
+        with contextlib.suppress(KitError):
+            await kit.down()
+        await fleet.close()
 
 
 def override():

@@ -52,6 +52,7 @@ def local(
 ) -> Workspace:
     """A workspace whose server is this machine, with a finished training in another HOME."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tui.fleet.LIGHTS_SECONDS", 0.2)
     folder = tmp_path / "home/.gonogo/jobs" / JOB
     (folder / "adapter").mkdir(parents=True)
     (folder / "adapter/adapter_config.json").write_text("{}")
