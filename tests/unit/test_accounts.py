@@ -197,6 +197,17 @@ def test_a_date_is_proposed_once_and_again_only_for_a_later_day(
     assert (later.date > found.date, later.before) == (True, found.date)
 
 
+def test_a_no_go_still_completes_the_stage_of_the_gate(ws: Workspace) -> None:
+    section = ws.document.section("S3")
+    assert section is not None
+    for box in section.boxes:
+        if box.kind == "task" and not box.id.startswith("S3.C"):
+            ws.tick(box.id, ANA)
+    assert proposal(ws.document, ws.state, "S3") is None
+    ws.decide("NO-GO", "the numbers are not there", ANA)
+    assert proposal(ws.document, ws.state, "S3") is not None
+
+
 # --- waivers --------------------------------------------------------------------------------------
 
 

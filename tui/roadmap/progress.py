@@ -159,12 +159,24 @@ def overall(document: Document, state: State) -> tuple[int, int]:
 
 
 def completion_ready(document: Document, state: State, section_id: str) -> int:
-    """UTC ms of the last required tick of a finished section, 0 while it is not finished."""
+    """UTC ms of the last required tick of a finished section, 0 while it is not finished.
+
+    The stage with the gate is finished once its criteria are judged, also when the judgement is NO-GO.
+    """
     section = document.section(section_id)
     if section is None:
         return 0
     now = int(time.time() * 1000)
     needed = [b for b in section.boxes if countable(b) and not b.optional and b.kind == "task"]
-    if not needed or any(_word(document, state, b, now) not in CLOSED for b in needed):
-        return 0
-    return max((t.at for b in needed if (t := state.ticks.get(b.id))), default=0)
+    gate = next((b for b in document.boxes.values() if b.kind == "radio"), None)
+    at = 0
+    for box in needed:
+        tick, verdict = state.ticks.get(box.id), state.verdicts.get(box.id)
+        if _word(document, state, box, now) in CLOSED:
+            at = max(at, tick.at if tick else 0)
+        elif gate is not None and gate.section_id == section_id and _judged(state, box):
+            decided = state.decisions[0].at if state.decisions else 0
+            at = max(at, verdict.at if verdict else decided)
+        else:
+            return 0
+    return at
