@@ -135,7 +135,7 @@ def check_container(value: Any) -> dict[str, Any]:
         raise OpError("invalid", "%r is no image name" % (image,))
     if not isinstance(network, str) or (network and not NETWORK.match(network)):
         raise OpError("invalid", "%r is no network name" % (network,))
-    checked = []
+    checked: list[dict[str, Any]] = []
     for mount in mounts or []:
         if not isinstance(mount, dict) or len(checked) == MAX_MOUNTS:
             raise OpError("invalid", "at most %d mounts with source and target" % MAX_MOUNTS)

@@ -24,7 +24,7 @@ def settings(root: str = "/") -> dict[str, str]:
     paths = []
     for folder in FOLDERS:
         paths.append(os.path.join(root, folder.lstrip("/"), "logind.conf"))
-    drop_ins = {}
+    drop_ins: dict[str, str] = {}
     for folder in FOLDERS:
         place = os.path.join(root, folder.lstrip("/"), "logind.conf.d")
         try:
