@@ -54,10 +54,13 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
     if status.verdict is not None:
         word, style = VERDICTS.get(status.verdict.verdict, (status.verdict.verdict, DIM))
         if status.verdict.verdict == "SKIP":
+            for reason, short in (("waits for", "waits"), ("no ", "not yet")):
+                if status.verdict.reason.startswith(reason):
+                    word = short
             for reason, short in (("needs a GPU", "needs GPU"), ("needs Docker", "no Docker")):
                 if status.verdict.reason.startswith(reason):
                     word, style = short, WARN
-        if status.verdict.hint and word:
+        if status.verdict.hint and status.verdict.verdict != "SKIP":
             word = "hint" if status.verdict.verdict == "PASS" else f"hint {word}"
     if label is not None:
         word, style = label, DIM
