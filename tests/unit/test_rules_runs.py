@@ -156,7 +156,7 @@ async def test_mlflow(ws: Workspace) -> None:
     assert "does not know" in (await run_rule(ws, "mlflow-run", hosts, **rule)).reason
     run = {"info": {"status": "RUNNING"}, "data": {"params": [{"key": "arm"}]}}
     hosts.pages[f"{MLFLOW}/runs/get?run_id=abc123"] = (200, {"run": run})
-    history = f"{MLFLOW}/metrics/get-history?run_id=abc123&metric_key=loss&max_results=1000"
+    history = f"{MLFLOW}/metrics/get-history?run_id=abc123&metric_key=loss&max_results=200"
     hosts.pages[history] = (200, {"metrics": [{"value": 1}]})
     assert (await run_rule(ws, "mlflow-run", hosts, **rule)).verdict == "FAIL"
     hosts.pages[history] = (200, {"metrics": [{"value": 1}, {"value": 0.5}]})

@@ -36,6 +36,8 @@ from tui.settings import Settings
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _API = "/api/2.0/mlflow"
 ANSWER = 65536
+HISTORY = 200
+"""Points asked for: at about 130 bytes each they fit into one answer."""
 
 
 class LoggedParams(RunParams):
@@ -43,7 +45,7 @@ class LoggedParams(RunParams):
 
     TTL_HOURS: ClassVar[float] = 24.0
     arms: tuple[str, ...] = ()
-    points: Annotated[int, Field(ge=1, le=1000)] = 2
+    points: Annotated[int, Field(ge=1, le=200)] = 2
     finished: bool = False
     timeout: Annotated[float, Field(gt=0, le=600)] = 30.0
 
@@ -97,7 +99,7 @@ async def _one(ctx: Context, params: LoggedParams, arm: str) -> Finding:
     if not isinstance(told, dict):
         why = f"MLflow does not know run {run_id}"
         return of_run(run, judge(False, expected, "no such run", why))
-    history = await _get(ctx, f"/metrics/get-history?{query}&metric_key=loss&max_results=1000")
+    history = await _get(ctx, f"/metrics/get-history?{query}&metric_key=loss&max_results={HISTORY}")
     points = len([m for m in history.get("metrics") or [] if isinstance(m, dict)])
     status = str((told.get("info") or {}).get("status", ""))[:20]
     data = told.get("data") or {}
