@@ -231,10 +231,12 @@ class GonogoApp(ServerActions, HostActions, App[None]):
             yield SystemCommand(title, help_text, callback)
 
 
-def run_app(workspace: Workspace, story: Story | None = None, mode: str = "") -> None:
+def run_app(
+    workspace: Workspace, story: Story | None = None, mode: str = "", mouse: bool = True
+) -> None:
     """Run until the person leaves; the terminal is restored whatever happens."""
     app = GonogoApp(workspace, story, mode)
     try:
-        app.run()
+        app.run(mouse=mouse)
     finally:
         asyncio.set_event_loop(None)

@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 a check failed, 2 usage, 3 conflict, 4 locked, 5 unreachable
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import click
 from tui.cli_accounts import attention, dates, field, na, waive
 from tui.cli_bindings import bindings
 from tui.cli_change import note, redo, tick, undo, untick
-from tui.cli_common import NO_WORKSPACE, USAGE, Run, common
+from tui.cli_common import NO_WORKSPACE, READ_ONLY, USAGE, Run, common
 from tui.cli_gate import decide, gate
 from tui.cli_money import budget, cost, energy
 from tui.cli_show import export, log, status
@@ -75,17 +76,24 @@ class _Group(click.Group):
     "-C", "--workspace", "folder", type=click.Path(path_type=Path, file_okay=False),
     help="The workspace folder; default: the current one or one above it.",
 )  # fmt: skip
-@click.option("--read-only", is_flag=True, help="Open the app without writing anything.")
+@click.option("--read-only", is_flag=True, help="Write nothing, whatever the command.")
+@click.option("--ascii", "plain", is_flag=True, help="Draw with plain ASCII characters only.")
+@click.option("--no-mouse", is_flag=True, help="Leave the mouse to the terminal, to select text.")
 @click.version_option(package_name="gonogo")
 @click.pass_context
-def main(context: click.Context, folder: Path | None, read_only: bool) -> None:
+def main(
+    context: click.Context, folder: Path | None, read_only: bool, plain: bool, no_mouse: bool
+) -> None:
     """Control center of one A/B training experiment: roadmap, gauges, curves, budget, GO/NO-GO gate."""
     context.obj = folder
+    context.meta[READ_ONLY] = read_only
+    if plain:
+        os.environ["GONOGO_ASCII"] = "1"  # read when the screens are imported
     if context.invoked_subcommand is None:
-        _start(context, folder, read_only)
+        _start(context, folder, read_only, mouse=not no_mouse)
 
 
-def _start(context: click.Context, folder: Path | None, read_only: bool) -> None:
+def _start(context: click.Context, folder: Path | None, read_only: bool, mouse: bool) -> None:
     from tui.roadmap.folder import find
 
     root = find((folder or Path()).resolve())
@@ -99,7 +107,7 @@ def _start(context: click.Context, folder: Path | None, read_only: bool) -> None
         run.fail(str(error), "SettingsError", USAGE)
     from tui.app import run_app
 
-    run_app(workspace)
+    run_app(workspace, mouse=mouse)
 
 
 def _offer(context: click.Context, folder: Path) -> None:

@@ -18,6 +18,8 @@ from tui.roadmap.workspace import Workspace
 from tui.settings import SettingsError
 
 USAGE = 2
+READ_ONLY = "gonogo.read_only"
+"""Key under which the outer command leaves its --read-only for the inner one."""
 NO_WORKSPACE = (
     "There is no gonogo workspace here. `gonogo init` makes one, `gonogo demo` shows one."
 )
@@ -37,7 +39,9 @@ class Run:
         root = find((self.folder or Path()).resolve())
         if root is None:
             self.fail(NO_WORKSPACE, "NoWorkspace", USAGE)
-        return Workspace.open(root, read_only)
+        outer = click.get_current_context(silent=True)
+        closed = bool(outer and outer.meta.get(READ_ONLY))
+        return Workspace.open(root, read_only or closed)
 
     def actor(self, workspace: Workspace) -> str:
         """Who the records name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 PASS = "$success"  # noqa: S105
 FAIL = "bold $error"
@@ -87,9 +88,26 @@ UNICODE = Marks("█", "░", "…", "▸", "•", "▁▂▃▄▅▆▇█", "
 ASCII = Marks("#", "-", "..", ">", "*", "_.-=+*##", "-")
 
 
+def _as_started() -> dict[str, str]:
+    """The environment as this program was given it.
+
+    Where the locale is C, Python itself sets LC_CTYPE to a UTF-8 one (PEP 538), which says nothing of
+    the terminal.
+    """
+    env = dict(os.environ)
+    if env.get("LANG") in ("C", "POSIX") and "LC_CTYPE" in env:
+        try:
+            given = Path("/proc/self/environ").read_bytes()
+        except OSError:
+            given = b""
+        if b"\0LC_CTYPE=" not in b"\0" + given:
+            del env["LC_CTYPE"]
+    return env
+
+
 def wants_ascii(environ: dict[str, str] | None = None) -> bool:
     """True where the locale names no UTF-8 (LC_ALL, LC_CTYPE, LANG in that order) or is asked for."""
-    env = dict(os.environ) if environ is None else environ
+    env = _as_started() if environ is None else environ
     if env.get("GONOGO_ASCII"):
         return True
     locale = env.get("LC_ALL") or env.get("LC_CTYPE") or env.get("LANG") or "C.UTF-8"

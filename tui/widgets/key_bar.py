@@ -47,20 +47,39 @@ class KeyBar(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """Keys packed into the lines that the width allows; what does not fit is left to help."""
+        """Keys packed into two lines; what does not fit is left to help, and help and quit always fit."""
         width = max(10, self.size.width)
+        pinned = [key for key in self._keys if key.key in PINNED]
+        kept = sum(_length(key) + 2 for key in pinned)
+        others = [key for key in self._keys if key.key not in PINNED]
+        if sum(_length(key) + 2 for key in others) > 2 * width - kept:
+            others = [key for key in others if not key.action.startswith("app.room(")]
+            others.append(SCREENS)
         lines: list[list[Content]] = [[]]
         used = 0
-        for key in self._keys:
-            length = len(key.key) + 1 + len(key.label)
+        for key in others:
             gap = 2 if lines[-1] else 0
-            if used + gap + length > width:
+            room = width - (kept if len(lines) == 2 else 0)
+            if used + gap + _length(key) > room:
                 if len(lines) == 2:
-                    break
+                    continue  # a shorter one may still fit
                 lines.append([])
                 used = gap = 0
-            click = Style.from_meta({"@click": key.action})
-            entry = Content.assemble((key.key, "bold $primary"), " ", (key.label, ""))
-            lines[-1].append(entry.stylize(click))
-            used += gap + length
+            lines[-1].append(_entry(key))
+            used += gap + _length(key)
+        lines[-1] += [_entry(key) for key in pinned]
         return Content("\n").join([Content("  ").join(line) for line in lines])
+
+
+PINNED = ("?", "q")
+SCREENS = Key("1-7", "screens", "app.command_palette")
+
+
+def _length(key: Key) -> int:
+    return len(key.key) + 1 + len(key.label)
+
+
+def _entry(key: Key) -> Content:
+    click = Style.from_meta({"@click": key.action})
+    entry = Content.assemble((key.key, "bold $primary"), " ", (key.label, ""))
+    return entry.stylize(click)
