@@ -20,10 +20,15 @@ _OPTIONAL = re.compile(r"\(optional\)", re.I)
 _GOAL = re.compile(r"^\*\*Goal:\*\*\s*(.+)$")
 
 
-def build(text: str) -> Document:
-    """Reads a Markdown text; the shipped roadmap itself is read once and kept."""
+def build(text: str, reference: naming.Reference | None = None) -> Document:
+    """Reads a Markdown text; the shipped roadmap itself is read once and kept.
+
+    `reference` gives the ids that boxes keep; without one the shipped roadmap does.
+    """
     template = _template()
-    return template if text == template.text else _Builder(scan(text), text, template).build()
+    if reference is None and text == template.text:
+        return template
+    return _Builder(scan(text), text, reference or _shipped()).build()
 
 
 @lru_cache(maxsize=1)
@@ -33,16 +38,30 @@ def _template() -> Document:
 
 
 @lru_cache(maxsize=1)
-def _template_items() -> tuple[tuple[str, ...], tuple[naming.Item, ...]]:
-    text = naming.TEMPLATE.read_bytes().decode("utf-8")
-    return tuple(_template().boxes), tuple(_Builder(scan(text), text, None).items)
+def _shipped() -> naming.Reference:
+    template = _template()
+    return naming.Reference(
+        tuple(template.boxes), items_of(template.text), naming.names().containers
+    )
+
+
+def items_of(text: str) -> tuple[naming.Item, ...]:
+    """What identifies each box of a text, in document order."""
+    return tuple(_Builder(scan(text), text, None).items)
+
+
+def prefixes_of(document: Document, reference: naming.Reference | None) -> dict[Path_, str]:
+    """The id prefix of each container that holds boxes or fields."""
+    builder = _Builder(scan(document.text), document.text, reference or _shipped())
+    builder.build()
+    return dict(builder.prefixes)
 
 
 class _Builder:
-    """Turns one scan into a document. Without a template, ids are counted within their container."""
+    """Turns one scan into a document. Without a reference, ids are counted within their container."""
 
-    def __init__(self, found: Scan, text: str, template: Document | None) -> None:
-        self.scan, self.text, self.template = found, text, template
+    def __init__(self, found: Scan, text: str, reference: naming.Reference | None) -> None:
+        self.scan, self.text, self.reference = found, text, reference
         self.headings = [h for h in found.headings if not re.match(r"notes?$", h.title, re.I)]
         self.level = self._section_level()
         self.path_at, self.title_at = self._paths()
@@ -57,14 +76,22 @@ class _Builder:
             for i, m in enumerate(marks)
         ]
         self.anchors = naming.Anchors({}, {}, ())
-        if template is not None:
-            self.anchors = naming.match(self.items, _template_items()[1])
+        self.kept: dict[int, str] = {}
+        if reference is not None:
+            self._anchor(reference)
+        self.shipped = reference is None or (reference.shipped and bool(self.anchors.items))
+        self.table = reference.prefixes if reference is not None else naming.names().containers
         self.prefixes: dict[Path_, str] = {}
         self.section_ids: dict[str, str] = {}
         self.taken: set[str] = set()
-        if self.anchors.items:
-            self.taken.update(_template_items()[0][j] for j in self.anchors.items.values())
+        if reference is not None and (self.anchors.items or not reference.adopt):
+            self.taken.update(reference.ids if not reference.adopt else self.kept.values())
         self.codes: set[str] = set()
+
+    def _anchor(self, reference: naming.Reference) -> None:
+        self.anchors = naming.match(self.items, reference.items, family=reference.adopt)
+        unsure = {i for i, _ in self.anchors.reworded} if not reference.adopt else set()
+        self.kept = {i: reference.ids[j] for i, j in self.anchors.items.items() if i not in unsure}
 
     def _section_level(self) -> int:
         levels = [h.level for h in self.headings]
@@ -98,14 +125,13 @@ class _Builder:
     def prefix(self, path: Path_) -> str:
         """The id prefix of a container: from the table where it is known, else by rule."""
         if path not in self.prefixes:
-            table = naming.names().containers
-            known = table.get(path)
+            known = self.table.get(path)
             if known is None and path in self.anchors.containers:
-                known = table.get(self.anchors.containers[path])
+                known = self.table.get(self.anchors.containers[path])
             if known is None and path:
                 homes = {n[0]: o[0] for n, o in self.anchors.containers.items() if n and o}
-                known = table.get((homes.get(path[0], path[0]), *path[1:]))
-            ours = self.template is None or bool(self.anchors.items)
+                known = self.table.get((homes.get(path[0], path[0]), *path[1:]))
+            ours = self.reference is None or bool(self.anchors.items)
             if known is None or not ours:
                 known = self._section_code(path)
                 if len(path) > 1:
@@ -120,13 +146,13 @@ class _Builder:
             wanted = section_code(path[0])
             for other, home in self.anchors.containers.items():
                 if other[:1] == path[:1]:
-                    wanted = naming.names().containers[home].split(".")[0]
+                    wanted = self.table.get(home, wanted).split(".")[0]
             self.section_ids[path[0]] = unique(wanted, set(self.section_ids.values()) | {"DOC"})
         return self.section_ids[path[0]]
 
     def section_of(self, path: Path_) -> str:
         """The section id of a container."""
-        known = naming.names().containers.get(path)
+        known = self.table.get(path)
         if known and self.prefix(path) == known:
             return known.split(".")[0]
         return self.prefix(path).split(".")[0] if path else "DOC"
@@ -150,8 +176,9 @@ class _Builder:
             for table in self.scan.tables
         )
         reworded = tuple(
-            (_template_items()[0][j], _template_items()[1][j].label, self.labels[i])
+            (self.reference.ids[j], self.reference.items[j].label, self.labels[i])
             for i, j in self.anchors.reworded
+            if self.reference is not None and self.reference.adopt
         )
         return Document(
             self.text,
@@ -171,14 +198,17 @@ class _Builder:
         for i, mark in enumerate(self.scan.marks):
             path = self.path_at[mark.line]
             prefix = self.prefix(path) if mark.parent is None else ids[mark.parent]
-            if self.template is None:
+            if self.reference is None:
                 counts[prefix] += 1
                 dot = "." if mark.parent is not None else ""
                 box_id = f"{prefix}{dot}{counts[prefix]}"
-            elif i in self.anchors.items:
-                box_id = _template_items()[0][self.anchors.items[i]]
+            elif i in self.kept:
+                box_id = self.kept[i]
             else:
-                box_id = unique(f"{prefix}.{slug(self.labels[i])}", self.taken)
+                made = unique(f"{prefix}.{slug(self.labels[i])}", self.taken)
+                box_id = self.reference.agreed.get(made, made)
+                if box_id != made and box_id in ids:
+                    box_id = made
             ids.append(box_id)
             if mark.parent is not None:
                 children[mark.parent].append(box_id)
@@ -204,7 +234,7 @@ class _Builder:
         ]
 
     def _fields(self, by_line: dict[int, Box]) -> tuple[list[Field], dict[int, dict[int, str]]]:
-        table = naming.names().fields if self.template is None or self.anchors.items else {}
+        table = naming.names().fields if self.shipped else {}
         taken: set[str] = set()
         fields: list[Field] = []
         cells: defaultdict[int, dict[int, str]] = defaultdict(dict)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tui.roadmap.labels import strip_emoji
+from tui.roadmap.naming import Reference
 from tui.roadmap.parts import Box, Field, Group, Section, Table
 
 __all__ = ["Box", "Document", "Field", "Group", "Section", "Table"]
@@ -62,8 +63,11 @@ class Document:
         return tuple(b.id for b in self.boxes.values() if prefix in (b.group_id, b.section_id))
 
     @classmethod
-    def parse(cls, text: str) -> Document:
-        """Reads a Markdown text. Never fails: a text without task lists gives an empty document."""
+    def parse(cls, text: str, reference: Reference | None = None) -> Document:
+        """Reads a Markdown text. Never fails: a text without task lists gives an empty document.
+
+        Boxes keep the ids that they have in `reference`, the shipped roadmap where there is none.
+        """
         from tui.roadmap.builder import build
 
-        return build(text)
+        return build(text, reference)

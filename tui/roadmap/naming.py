@@ -11,7 +11,7 @@ import difflib
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -50,6 +50,23 @@ def names() -> Names:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """The document that ids were given in: its boxes' ids and items in order, prefix by container.
+
+    `shipped` says that it is the shipped roadmap or an edited copy, whose fields have a table of names.
+    `adopt` lets reworded boxes keep their ids at once; otherwise a person is asked.
+    """
+
+    ids: tuple[str, ...]
+    items: tuple[Item, ...]
+    prefixes: Mapping[Path_, str]
+    shipped: bool = True
+    adopt: bool = True
+    agreed: Mapping[str, str] = field(default_factory=dict)
+    """New box (its provisional id) to old id, as a person agreed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Anchors:
     """Outcome of a match: new index to old index, new container to old container, reworded pairs."""
 
@@ -83,11 +100,14 @@ def _pair(
     return pairs
 
 
-def match(new: Sequence[Item], old: Sequence[Item]) -> Anchors:
-    """Finds for each new item the old one it is. Never pairs across containers by similarity."""
+def match(new: Sequence[Item], old: Sequence[Item], family: bool = True) -> Anchors:
+    """Finds for each new item the old one it is. Never pairs across containers by similarity.
+
+    With `family` two documents that share too little are taken for strangers and nothing is paired.
+    """
     left, right = set(range(len(new))), set(range(len(old)))
     pairs = _pair(new, old, lambda i: i, left, right, repeated=True)
-    if new and len(pairs) < FAMILY_SHARE * len(new):
+    if family and new and len(pairs) < FAMILY_SHARE * len(new):
         return Anchors({}, {}, ())
     for key in (
         lambda i: (i.path[1:], i.parent, i.label),
