@@ -99,6 +99,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self.set_interval(FRAME_SECONDS, self._frame)
         self.set_interval(POLL_SECONDS, self.poll_state)
         self.show_problem()
+        self.call_after_refresh(self.plan_changed)
         for warning in self.ws.warnings:
             self.notify(warning, severity="warning", timeout=12, markup=False)
         if self.story is not None:

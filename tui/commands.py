@@ -192,6 +192,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("decide", "decide", "GO, NO-GO or HOLD", _call("decide"), writes=True),
     Command("ro", "ro", "read-only on or off", _call("action_toggle_read_only")),
     Command("recover", "recover", "show a damaged line of the state file", _call("action_recover")),
+    Command(
+        "reconcile", "reconcile", "settle an edited plan", _call("action_reconcile"), writes=True
+    ),
     Command("edit", "edit", "the state as text", _edit),
     Command("refresh", "refresh", "try links, file and disk again", _call("action_refresh_all")),
     Command("help", "help", "keys and marks", _call("action_help")),

@@ -40,6 +40,8 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
         yield "Store measured values", "What the evaluation measured", app.fetch_fields
         yield "Import costs", "A CSV file, all of it or nothing", app.import_costs
         yield "Book electricity", "What a job's GPU used", app.book_electricity
+        if app.ws.needs_reconcile:
+            yield "Reconcile the plan", "It was edited on the disk", app.action_reconcile
         yield "Undo", "Take back your newest action", app.action_undo
         yield "Redo", "Do again what was undone", app.action_redo
         yield (

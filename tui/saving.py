@@ -13,6 +13,7 @@ from tui.roadmap.errors import Conflict, WorkspaceError
 from tui.roadmap.state import Record, State
 from tui.roadmap.workspace import Workspace
 from tui.screens.conflict import ConflictScreen
+from tui.screens.reconcile import ReconcileScreen
 from tui.screens.recovery import RecoveryScreen
 
 if TYPE_CHECKING:
@@ -137,9 +138,32 @@ class Saving(Base):
             if len(records) > 1:
                 text = f"{len(records)} changes, the last: {text}"
             self.notify(text, timeout=8, markup=False)
-        if records or self.ws.journal.problem != self._problem:
+        said = self.ws.refresh_plan()
+        if said:
+            self.notify(said, timeout=10, markup=False)
+            self.plan_changed()
+        if records or said or self.ws.journal.problem != self._problem:
             self.state_changed()
             self.show_problem()
+
+    def plan_changed(self) -> None:
+        """The plan has another text: ask where something needs an answer."""
+        if self.ws.needs_reconcile and not self.ws.read_only:
+            self.action_reconcile()
+
+    @work(group="dialog", exclusive=True, exit_on_error=False)
+    async def action_reconcile(self) -> None:
+        """Which reworded boxes are still the same; what is asked waits until it is answered."""
+        ws = self.ws
+        if not ws.needs_reconcile:
+            self.notify(f"{ws.settings.roadmap}: nothing to reconcile.", markup=False)
+            return
+        gone = len(ws.reading.lost) if ws.reading.many_lost else 0
+        name = ws.settings.roadmap
+        screen = ReconcileScreen(name, ws.questions, ws.orphans, gone)
+        same = await self.push_screen_wait(screen)
+        if same is not None:
+            await self.commit(lambda: ws.reconcile(same, self.actor, confirmed=True))
 
     def show_problem(self) -> None:
         """The recovery screen where a line of the state file is damaged, once for each."""

@@ -1,4 +1,5 @@
-"""What an exported roadmap says below its own text: which boxes were waived, by whom and why.
+"""What an exported roadmap says below its own text: which boxes were waived, by whom and
+why, and what was recorded for boxes that are gone.
 
 The text stands behind a comment line, so that reading an export back finds where the document ends. An
 untouched plan has no appendix.
@@ -7,6 +8,7 @@ untouched plan has no appendix.
 from __future__ import annotations
 
 from tui.roadmap.document import Document
+from tui.roadmap.reanchor import orphans
 from tui.roadmap.state import State
 from tui.roadmap.waivers import waived, waiver_text
 from tui.roadmap.writer import now_ms
@@ -18,12 +20,15 @@ def appendix_lines(document: Document, state: State, now: int | None = None) -> 
     """Lines of the appendix without line endings; none where there is nothing to say."""
     at = now_ms() if now is None else now
     entries = [entry for entry in waived(document, state) if not entry.over(at)]
-    if not entries:
-        return []
-    lines = ["## Appendix: counted as done without being done", ""]
+    lines = ["## Appendix: counted as done without being done", ""] if entries else []
     for entry in entries:
         label = " ".join(entry.label.split())
         lines.append(f"- {entry.box} {label} ({waiver_text(entry)}; by {entry.by})")
+    gone = orphans(document, state)
+    if gone:
+        gap = [""] if lines else []
+        lines += [*gap, "## Appendix: recorded for what the plan no longer has", ""]
+        lines += [f"- {o.id} {' '.join(f'{o.text} ({o.data})'.split())}" for o in gone]
     return lines
 
 

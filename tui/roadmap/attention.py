@@ -30,7 +30,20 @@ class Attention:
 def attention(ws: Changes, now: int | None = None) -> tuple[Attention, ...]:
     """Everything that wants a person, worst first. `now` is UTC ms."""
     at = now_ms() if now is None else now
-    return (*_gate(ws), *_checks(ws), *_waivers(ws, at), *_fields(ws), *_money(ws), *_dates(ws))
+    return (
+        *_plan(ws),
+        *_gate(ws),
+        *_checks(ws),
+        *_waivers(ws, at),
+        *_fields(ws),
+        *_money(ws),
+        *_dates(ws),
+    )
+
+
+def _plan(ws: Changes) -> Iterator[Attention]:
+    for old, _, _, text in ws.document.asked:
+        yield Attention("reworded", old, f"now reads “{text}”: = reconciles")
 
 
 def _gate(ws: Changes) -> Iterator[Attention]:

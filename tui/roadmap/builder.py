@@ -50,11 +50,13 @@ def items_of(text: str) -> tuple[naming.Item, ...]:
     return tuple(_Builder(scan(text), text, None).items)
 
 
-def prefixes_of(document: Document, reference: naming.Reference | None) -> dict[Path_, str]:
-    """The id prefix of each container that holds boxes or fields."""
+def prefixes_of(
+    document: Document, reference: naming.Reference | None
+) -> tuple[dict[Path_, str], bool]:
+    """The id prefix of each container that holds boxes or fields; whether it is the shipped plan's."""
     builder = _Builder(scan(document.text), document.text, reference or _shipped())
     builder.build()
-    return dict(builder.prefixes)
+    return dict(builder.prefixes), builder.shipped
 
 
 class _Builder:
@@ -180,6 +182,11 @@ class _Builder:
             for i, j in self.anchors.reworded
             if self.reference is not None and self.reference.adopt
         )
+        asked = tuple(
+            (self.reference.ids[j], self.reference.items[j].label, boxes[i].id, self.labels[i])
+            for i, j in self.anchors.reworded
+            if self.reference is not None and boxes[i].id != self.reference.ids[j]
+        )
         return Document(
             self.text,
             self._sections(boxes, fields),
@@ -189,6 +196,7 @@ class _Builder:
             tuple(self.scan.lines),
             tuple(self.scan.endings),
             reworded,
+            asked,
         )
 
     def _boxes(self) -> list[Box]:

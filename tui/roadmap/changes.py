@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from tui.roadmap import evidence
+from tui.roadmap import reanchor
 from tui.roadmap.costs import CostChanges
 from tui.roadmap.errors import Conflict, InvalidValue, Theirs, UnknownId
 from tui.roadmap.fields import FieldChanges
@@ -96,7 +96,7 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges, HandEdit
 
     def record_import(self, by: str) -> Record:
         """Notes which text of the roadmap the state file began with."""
-        new = evidence.fingerprint(self.document)
+        new = reanchor.keep(self.root / "evidence", self.document, None)
         return self._commit(
             lambda: {"by": by, "do": "import", "item": self.settings.roadmap, "new": new}
         )

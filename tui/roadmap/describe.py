@@ -87,13 +87,20 @@ def _cost(record: Record) -> str:
     return f"{record.item} {new.get('amount')} {new.get('note', '')}".rstrip()
 
 
+def _plan(record: Record) -> str:
+    new = record.data["new"]
+    kept, lost = len(new.get("accepted", ())), len(new.get("lost", ()))
+    text = f"{record.item} {new['boxes']} boxes, {new['blanks']} blanks"
+    return text + (f", {kept} reworded" if kept else "") + (f", {lost} gone" if lost else "")
+
+
 def _many(record: Record) -> str:
     return f"{len(record.data['new'])} from {record.item}"
 
 
 _WAYS: dict[str, Callable[[Record], str]] = {
     "verdict": _verdicts, "hand_edit": _hand_edit, "decision": _decision, "cost": _cost,
-    "costs": _many, "measured": _many,
+    "costs": _many, "measured": _many, "reanchor": _plan, "import": _plan,
 }  # fmt: skip
 
 

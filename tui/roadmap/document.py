@@ -28,6 +28,8 @@ class Document:
     endings: tuple[str, ...]
     reworded: tuple[tuple[str, str, str], ...] = ()
     """(id, old text, new text) of boxes that kept their id although their words changed."""
+    asked: tuple[tuple[str, str, str, str], ...] = ()
+    """(old id, old text, new id, new text) of boxes that a person has to judge: still the same one?"""
 
     @property
     def sections(self) -> tuple[Section, ...]:

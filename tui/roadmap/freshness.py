@@ -6,6 +6,7 @@ clears it. A check that could not be made does not grow old.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,6 +15,14 @@ from tui.roadmap.entries import Verdict
 MAX_LABEL = 200
 """Characters of a box's text that a verdict remembers."""
 AGEING = ("PASS", "WARN", "FAIL")
+
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers in a text, in order; where they change, a threshold may have to change as well."""
+    return _NUMBER.findall(text)
 
 
 def _age(ms: int) -> str:
@@ -29,6 +38,10 @@ def stale_because(verdict: Verdict, label: str, basis: str, now: int) -> str:
     if verdict.verdict not in AGEING:
         return ""
     if verdict.label and verdict.label != label[:MAX_LABEL]:
+        before, after = numbers(verdict.label), numbers(label[:MAX_LABEL])
+        if before != after:
+            was, now_ = ", ".join(before) or "none", ", ".join(after) or "none"
+            return f"the numbers changed from {was} to {now_}: confirm what the check expects"
         return f"the text changed: “{verdict.label[:80]}” now reads “{label[:80]}”"
     if verdict.basis and basis and verdict.basis != basis:
         return f"its check changed since; it expected {verdict.expected[:80] or 'something else'}"

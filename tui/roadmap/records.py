@@ -16,7 +16,7 @@ VERSION = 1
 MAX_LINE = 64 * 1024
 ACTIONS = frozenset(
     {
-        "import", "tick", "waive", "field", "cost", "cost_void", "decision", "note", "verdict",
+        "import", "reanchor", "tick", "waive", "field", "cost", "cost_void", "decision", "note", "verdict",
         "undo", "redo", "costs", "measured",
         "hand_edit",
     }

@@ -63,6 +63,7 @@ class State:
         self.costs: list[Cost] = []
         self.decisions: list[Decision] = []
         self.notes: dict[str, str] = {}
+        self.baseline: Mapping[str, Any] | None = None
         self.records: list[Record] = []
         self.clashes: list[Record] = []
         self.bad: list[Record] = []
@@ -186,6 +187,14 @@ class State:
                 self.fields.pop(target, None)
             else:
                 self.fields[target] = value
+
+    def _do_import(self, record: Record) -> None:
+        """Which text of the plan the ids belong to; see `reanchor`."""
+        new = record.data["new"]
+        self.baseline = {"sha256": str(new["sha256"]), "baseline": str(new.get("baseline", ""))}
+
+    def _do_reanchor(self, record: Record) -> None:
+        self._do_import(record)
 
     def _do_tick(self, record: Record) -> None:
         self._put("tick", record, record.data.get("new"))

@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui.roadmap import evidence, folder
+from tui.roadmap import evidence, folder, reanchor
 from tui.roadmap.changes import Changes
-from tui.roadmap.document import Document
 from tui.roadmap.errors import (
     Conflict,
     InvalidValue,
@@ -27,6 +26,7 @@ from tui.roadmap.errors import (
 )
 from tui.roadmap.journal import Journal, Syscalls
 from tui.roadmap.records import Record
+from tui.roadmap.replan import PlanChanges, new_state
 from tui.roadmap.state import State
 from tui.roadmap.writer import Fields
 from tui.settings import FILE_NAME, Settings, load_settings
@@ -63,23 +63,24 @@ class Bases(Mapping[str, str]):
         return len(self._ws.bindings.bound)
 
 
-class Workspace(Changes):
+class Workspace(Changes, PlanChanges):
     """Open one with `Workspace.open`, make one with `Workspace.create`."""
 
     def __init__(
-        self, root: Path, settings: Settings, document: Document, journal: Journal, read_only: bool
+        self, root: Path, settings: Settings, text: str, journal: Journal, read_only: bool
     ) -> None:
-        self.root, self.settings, self.document, self.journal = root, settings, document, journal
+        self.root, self.settings, self.journal = root, settings, journal
+        self.reading = reanchor.read(
+            root / "evidence", text, reanchor.newest_baseline(journal.records)
+        )
+        self.document = self.reading.document
+        self._plan_stamp = self._stamp()
+        self._settling = False
         self.runs_dir = root / "runs"
         self._read_only = read_only
         self._mutex = threading.RLock()
         self._generation = journal.generation
-        sharing: dict[str, list[str]] = {}
-        for item in document.fields.values():
-            if item.fact:
-                sharing.setdefault(item.fact, []).append(item.id)
-        checked = frozenset(box.id for box in document.boxes.values() if box.checked)
-        self.state = State({i: tuple(ids) for ids in sharing.values() for i in ids}, checked)
+        self.state = new_state(self.document)
         self._folded = 0
         self._bound: tuple[object, Bindings] | None = None
         self.state.bases = Bases(self)
@@ -120,7 +121,7 @@ class Workspace(Changes):
             journal = Journal(root / "state.jsonl", syscalls=syscalls)
         except OSError as error:
             raise ReadOnly(f"state.jsonl: {error.strerror}.") from None
-        return cls(root, settings, Document.parse(text), journal, read_only)
+        return cls(root, settings, text, journal, read_only)
 
     @property
     def read_only(self) -> bool:
@@ -162,6 +163,10 @@ class Workspace(Changes):
             out.append(
                 f"{record.item} was changed twice from the same start; {record.by} came last."
             )
+        if self.reading.warning:
+            out.append(self.reading.warning)
+        if self.needs_reconcile:
+            out.append(f"{self.settings.roadmap} was edited: `gonogo reconcile` (or =) settles it.")
         for item, old, new in self.document.reworded[:5]:
             out.append(f"{item} kept its id although “{old}” now reads “{new}”.")
         if (self.root / "bindings.toml").exists():
@@ -182,6 +187,14 @@ class Workspace(Changes):
             return news
         finally:
             self._mutex.release()
+
+    def _restate(self) -> None:
+        """The same records folded for another document."""
+        with self._mutex:
+            state = new_state(self.document)
+            state.bases = self.state.bases
+            state.fold(self.journal.records)
+            self.state = state
 
     def _fold(self, own: Record | None = None) -> None:
         """Makes a new state of the present one and what the journal has read since.
@@ -279,6 +292,12 @@ class Workspace(Changes):
 
     def _commit(self, make: Callable[[], Fields | Record]) -> Record:
         """`make` sees the newest state under the lock; a Record from it means nothing to write."""
+        if not self._settling and not self.reading.current:
+            self._settling = True
+            try:
+                self.settle_plan(f"user:{self.settings.user}")
+            finally:
+                self._settling = False
         with self._writing():
             made = make()
             if isinstance(made, Record):

@@ -56,6 +56,11 @@ class Writer:
             raise InvalidValue(f"{box_id} is computed from {len(box.children)} items.")
         if box.kind == "tracker":
             raise InvalidValue(f"{box_id} is computed from {box.target}.")
+        asked = next((old for old, _, new, _ in self.document.asked if new == box_id), None)
+        if asked:
+            raise InvalidValue(
+                f"{box_id} may be {asked} with other words: reconcile the plan first."
+            )
         return box.label[:200]
 
 

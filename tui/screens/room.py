@@ -51,6 +51,7 @@ class Room(Screen[None]):
         Binding("7", "app.room('notes')", "Notes", show=False, id="room.notes"),
         Binding("question_mark,f1", "app.help", "Help", show=False, id="app.help"),
         Binding("colon", "app.command_line", "Command line", show=False, id="app.commands"),
+        Binding("equals_sign", "app.reconcile", "Reconcile", show=False, id="plan.reconcile"),
         Binding("u", "app.undo", "Undo", show=False, id="state.undo"),
         Binding("U", "app.redo", "Redo", show=False, id="state.redo"),
         Binding("dollar_sign", "app.add_cost", "Add cost", show=False, id="budget.add"),

@@ -1,0 +1,138 @@
+"""The plan of an open workspace when its text changes on the disk: noticed, matched, agreed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from tui.roadmap import folder, reanchor
+from tui.roadmap.document import Document
+from tui.roadmap.errors import InvalidValue, UnknownId, WorkspaceError
+from tui.roadmap.reanchor import Orphan, Question, Reading
+from tui.roadmap.records import Record
+from tui.roadmap.state import State
+from tui.roadmap.writer import Fields
+from tui.settings import Settings
+
+Stamp = tuple[int, int, int]
+
+
+def new_state(document: Document) -> State:
+    """An empty state for a document: which blanks share a fact, which boxes it shows as ticked."""
+    sharing: dict[str, list[str]] = {}
+    for item in document.fields.values():
+        if item.fact:
+            sharing.setdefault(item.fact, []).append(item.id)
+    checked = frozenset(box.id for box in document.boxes.values() if box.checked)
+    return State({i: tuple(ids) for ids in sharing.values() for i in ids}, checked)
+
+
+class PlanChanges:
+    """The half of a workspace that keeps the ids of its plan."""
+
+    root: Path
+    settings: Settings
+    document: Document
+    state: State
+    reading: Reading
+    _plan_stamp: Stamp | None = None
+    _settling: bool = False
+    _commit: Callable[[Callable[[], Fields | Record]], Record]
+    _restate: Callable[[], None]
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Boxes whose words changed, for a person to say whether they are still the same."""
+        return self.reading.questions
+
+    @property
+    def orphans(self) -> tuple[Orphan, ...]:
+        """What is kept for boxes and blanks that the plan no longer has."""
+        waiting = {question.old for question in self.questions}
+        return tuple(o for o in reanchor.orphans(self.document, self.state) if o.id not in waiting)
+
+    @property
+    def needs_reconcile(self) -> bool:
+        """True where something is asked, or data lost its place through the newest edit."""
+        if self.reading.questions or self.reading.many_lost:
+            return True
+        lost = set(self.reading.lost)
+        return any(orphan.id in lost for orphan in self.orphans)
+
+    def _stamp(self) -> Stamp | None:
+        with contextlib.suppress(OSError):
+            stat = (self.root / self.settings.roadmap).stat()
+            return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        return None
+
+    def refresh_plan(self) -> str:
+        """Reads the plan again where its file changed; a sentence about it, "" where nothing did.
+
+        An unreadable plan leaves the one in memory and is named once.
+        """
+        stamp = self._stamp()
+        if stamp == self._plan_stamp:
+            return ""
+        self._plan_stamp = stamp
+        name = self.settings.roadmap
+        try:
+            text = folder.read_text(self.root / name)
+        except WorkspaceError as problem:
+            return f"{problem} The plan as it was read before is shown."
+        if text == self.document.text:
+            return ""
+        self._take(reanchor.read(self.root / "evidence", text, self.state.baseline))
+        asked, lost, added = len(self.questions), len(self.reading.lost), len(self.reading.added)
+        parts = [f"{asked} to reconcile"] if asked else []
+        parts += [f"{added} new"] if added else []
+        parts += [f"{lost} gone"] if lost else []
+        return f"{name} changed on the disk: {', '.join(parts) or 'every box kept its place'}."
+
+    def _take(self, reading: Reading) -> None:
+        self.reading = reading
+        self.document = reading.document
+        self._restate()
+
+    def reconcile(self, accepted: Collection[str], by: str, confirmed: bool = False) -> Record:
+        """Settles an edited plan: old ids in `accepted` go on under their new words, the others' data
+        is kept aside, and the text on the disk becomes the one that ids belong to.
+
+        Raises InvalidValue where many boxes are lost and it is not `confirmed`, or nothing is open.
+        """
+        reading, name = self.reading, self.settings.roadmap
+        pairs = {q.new: q.old for q in reading.questions if q.old in accepted}
+        strangers = set(accepted) - set(pairs.values())
+        if strangers:
+            raise UnknownId(f"Nothing is asked about {sorted(strangers)[0]}.")
+        if reading.current:
+            raise InvalidValue(f"{name} is the text that the ids belong to; nothing to reconcile.")
+        if reading.many_lost and not confirmed:
+            count = len(reading.lost)
+            raise InvalidValue(
+                f"{count} boxes are gone from {name}: type yes to go on, or put the old text back."
+            )
+        document = reanchor.agree(reading, pairs)
+        new = reanchor.keep(self.root / "evidence", document, reading.reference)
+        if pairs:
+            new["accepted"] = {old: made for made, old in pairs.items()}
+        if reading.lost:
+            new["lost"] = list(reading.lost)[:500]
+        old = self.state.baseline["sha256"] if self.state.baseline else None
+        before, self._settling = self._settling, True
+        try:
+            record = self._commit(
+                lambda: {"by": by, "do": "reanchor", "item": name, "old": old, "new": new}
+            )
+        finally:
+            self._settling = before
+        self._take(reanchor.read(self.root / "evidence", document.text, self.state.baseline))
+        return record
+
+    def settle_plan(self, by: str) -> Record | None:
+        """Makes an edited text that asks nothing the one that ids belong to; None where it is that."""
+        reading = self.reading
+        nothing = not self.document.boxes and self.state.baseline is None
+        if reading.current or nothing or self.needs_reconcile or reading.warning:
+            return None
+        return self.reconcile((), by)
