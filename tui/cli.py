@@ -37,6 +37,7 @@ LAZY = {
     "tunnel": ("tui.cli_files", "tunnel", "Keep the tunnel to MLflow open; show its lights."),
     "mlflow": ("tui.cli_mlflow", "mlflow", "Start, end or look at MLflow on its host."),
     "edit": ("tui.cli_mend", "edit", "Change boxes, blanks and notes as text in $EDITOR."),
+    "keys": ("tui.cli_keys", "keys", "List the keys and the ids that [keymap] binds."),
     "recover": ("tui.cli_mend", "recover", "Show or take over a damaged line of the state file."),
 }
 """Commands whose modules are imported only when they are asked for."""

@@ -43,6 +43,12 @@ class Run:
         closed = bool(outer and outer.meta.get(READ_ONLY))
         return Workspace.open(root, read_only or closed)
 
+    def found(self) -> bool:
+        """True where there is a workspace to open."""
+        from tui.roadmap.folder import find
+
+        return find((self.folder or Path()).resolve()) is not None
+
     def actor(self, workspace: Workspace) -> str:
         """Who the records name."""
         return f"cli:{workspace.settings.user or getpass.getuser()}"

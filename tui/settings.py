@@ -291,8 +291,8 @@ role = "server"
 # enabled = true            # false: never asked, their boxes say so
 # repository = ""           # owner/name of the project's own repository on GitHub
 
-[keymap]                    # action id = "key", for example
-# "item.toggle" = "space"
+[keymap]                    # action id = "key"; `gonogo keys` lists the ids. For example
+# "box.tick" = "space"
 """
 
 

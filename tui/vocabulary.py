@@ -91,17 +91,16 @@ ASCII = Marks("#", "-", "..", ">", "*", "_.-=+*##", "-")
 def _as_started() -> dict[str, str]:
     """The environment as this program was given it.
 
-    Where the locale is C, Python itself sets LC_CTYPE to a UTF-8 one (PEP 538), which says nothing of
-    the terminal.
+    Where the locale is C or unknown, Python itself sets LC_CTYPE to a UTF-8 one (PEP 538), which says
+    nothing of the terminal.
     """
     env = dict(os.environ)
-    if env.get("LANG") in ("C", "POSIX") and "LC_CTYPE" in env:
-        try:
-            given = Path("/proc/self/environ").read_bytes()
-        except OSError:
-            given = b""
-        if b"\0LC_CTYPE=" not in b"\0" + given:
-            del env["LC_CTYPE"]
+    try:
+        given = b"\0LC_CTYPE=" in b"\0" + Path("/proc/self/environ").read_bytes()
+    except OSError:  # no /proc: only where the locale named is C is it sure to be Python's
+        given = env.get("LANG") not in ("C", "POSIX")
+    if not given:
+        env.pop("LC_CTYPE", None)
     return env
 
 

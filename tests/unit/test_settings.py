@@ -42,7 +42,7 @@ def test_every_commented_line_of_it_is_valid() -> None:
         lines.append(bare if "=" in bare.split("#")[0] else line)
     settings = parse_settings("\n".join(lines))
     assert settings.hosts["tower"].identity_file == Path("~/.ssh/id_ed25519").expanduser()
-    assert settings.keymap == {"item.toggle": "space"}
+    assert settings.keymap == {"box.tick": "space"}
 
 
 def test_money_is_decimal() -> None:

@@ -67,14 +67,50 @@ def create(root: Path, title: str, roadmap: str | None, settings: str | None) ->
         raise NotSaved(f"{root}: {error.strerror}.") from None
 
 
-def warnings(root: Path) -> list[str]:
-    """Sentences about a place where locking cannot be relied on."""
-    low = str(root.resolve()).casefold()
-    return [
-        f"This folder is synchronised by {name}: two machines may write state.jsonl at once."
+_NETWORK = (
+    "nfs",
+    "cifs",
+    "smb",
+    "9p",
+    "afs",
+    "ceph",
+    "fuse.sshfs",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "davfs",
+)
+
+
+def _file_system(root: Path, mounts: str) -> str:
+    """Type of the file system of the deepest mount point above `root`, "" where it is not known."""
+    found = ("", "")
+    for line in mounts.splitlines():
+        left, _, right = line.partition(" - ")
+        fields, kind = left.split(), right.split()
+        if len(fields) > 4 and kind:
+            point = Path(fields[4].replace("\\040", " "))
+            if root.is_relative_to(point) and len(str(point)) >= len(found[0]):
+                found = (str(point), kind[0])
+    return found[1]
+
+
+def warnings(root: Path, mounts: str | None = None) -> list[str]:
+    """Sentences about a place where locking cannot be relied on. `mounts` as in /proc/self/mountinfo."""
+    place = root.resolve()
+    if mounts is None:
+        try:
+            mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace")
+        except OSError:
+            mounts = ""
+    kind, low = _file_system(place, mounts), str(place).casefold()
+    out = [
+        f"This folder is synchronised by {name.title()}: two machines may write state.jsonl at once."
         for name in _SYNCED
         if name in low
     ]
+    if kind.startswith(_NETWORK):
+        out.append(f"This folder lies on a network file system ({kind}): its locks may not hold.")
+    return out
 
 
 def find(start: Path) -> Path | None:

@@ -39,21 +39,33 @@ class WriteLock:
 
     def __enter__(self) -> WriteLock:
         deadline, wait = time.monotonic() + self.seconds, _FIRST_WAIT
-        while not self._try():
-            if time.monotonic() >= deadline:
-                raise Locked(f"Locked by {self.holder()}; nothing was written.")
-            time.sleep(wait)
-            wait = min(2 * wait, _LONGEST_WAIT)
+        fd = self._open()
+        try:
+            while not self._locked(fd):
+                if time.monotonic() >= deadline:
+                    raise Locked(f"Locked by {self.holder()}; nothing was written.")
+                time.sleep(wait)
+                wait = min(2 * wait, _LONGEST_WAIT)
+                if not self._same_file(fd):  # removed by hand meanwhile
+                    os.close(fd)
+                    fd = -1
+                    fd = self._open()
+        except BaseException:
+            if fd >= 0:
+                os.close(fd)
+            raise
+        self._fd = fd
+        self._sign()
         return self
 
     def __exit__(self, *_exception: object) -> None:
         os.close(self._fd)
         self._fd = -1
 
-    def _try(self) -> bool:
+    def _open(self) -> int:
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            fd = os.open(self.path, flags, 0o600)
+            return os.open(self.path, flags, 0o600)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise ReadOnly(
@@ -61,22 +73,17 @@ class WriteLock:
                 ) from None
             kind = NotSaved if is_full(error) else ReadOnly
             raise kind(f"{self.path.name}: {disk_words(error)}; nothing was written.") from None
+
+    def _locked(self, fd: int) -> bool:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not self._same_file(fd):  # removed by hand between open and lock
-                os.close(fd)
-                return False
         except BlockingIOError:
-            os.close(fd)
             return False
         except OSError as error:
-            os.close(fd)
             raise ReadOnly(
                 f"{self.path.name} cannot be locked here ({disk_words(error)}); nothing was written."
             ) from None
-        self._fd = fd
-        self._sign()
-        return True
+        return self._same_file(fd)
 
     def _same_file(self, fd: int) -> bool:
         try:

@@ -298,14 +298,14 @@ class Workspace(Changes, PlanChanges):
                 self.settle_plan(f"user:{self.settings.user}")
             finally:
                 self._settling = False
-        with self._writing():
-            made = make()
-            if isinstance(made, Record):
-                return made
-            try:
+        try:
+            with self._writing():
+                made = make()
+                if isinstance(made, Record):
+                    return made
                 record = self.journal.write(made)
-            except NotSaved as problem:
-                self.unsaved = str(problem)
-                raise
-            self._fold(record)
-            return record
+                self._fold(record)
+                return record
+        except NotSaved as problem:
+            self.unsaved = str(problem)
+            raise
