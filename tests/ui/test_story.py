@@ -18,10 +18,9 @@ from textual.pilot import Pilot
 from agents.loopback import loopback_status, start_loopback
 from tests.ui.conftest import until
 from tui.app import GonogoApp
-from tui.cli_jobs import MLFLOW_JOB
 from tui.demo import missing_packages
 from tui.demo_hosts import prepare, stop_jobs
-from tui.launch import mlflow_job
+from tui.launch import MLFLOW_JOB, mlflow_job
 from tui.live import RunView
 from tui.roadmap.workspace import Workspace
 from tui.screens.live import LiveScreen
@@ -95,25 +94,25 @@ async def test_the_story_with_a_lost_host_and_a_lost_tracking_server(demo_root: 
             await until(
                 pilot, lambda: "SIMULATED" in panel.render().plain, 5, "the simulated label"
             )
-            state = app.ws.state
+            ws = app.ws  # its state is replaced with every record
 
             # By key: tick, a cost, a field, a decision, while the story trains.
             await pilot.press("1")
             await until(pilot, lambda: app.current_mode == "roadmap", 5, "the roadmap")
             await pilot.press("space")
-            await until(pilot, lambda: state.ticks.get("S0.T1"), 5, "the tick by key")
+            await until(pilot, lambda: ws.state.ticks.get("S0.T1"), 5, "the tick by key")
             await pilot.press("3", "dollar_sign")
             await pilot.pause()
             await pilot.press("enter", *"13.10", "enter", *"probe", "enter")
-            await until(pilot, lambda: state.costs, 5, "the cost by key")
-            assert str(state.costs[0].amount) == "13.10"
+            await until(pilot, lambda: ws.state.costs, 5, "the cost by key")
+            assert str(ws.state.costs[0].amount) == "13.10"
             await pilot.press("2", "d")
             await pilot.pause()
             await pilot.press("down", "down", "enter")
             await pilot.pause()
             await pilot.press(*"no evidence yet", "enter")
-            await until(pilot, lambda: state.decisions, 5, "the decision by key")
-            assert state.decisions[0].outcome == "NO-GO"
+            await until(pilot, lambda: ws.state.decisions, 5, "the decision by key")
+            assert ws.state.decisions[0].outcome == "NO-GO"
 
             # The same by the command line, seen by the running app within a second.
             cli = [sys.executable, "-m", "tui.cli", "-C", str(demo_root)]
@@ -127,26 +126,26 @@ async def test_the_story_with_a_lost_host_and_a_lost_tracking_server(demo_root: 
             assert done.returncode == 0, done.stderr
             at = time.monotonic()
             await until(
-                pilot, lambda: state.ticks.get("S0.T2"), 2, "the tick of the CLI in the app"
+                pilot, lambda: ws.state.ticks.get("S0.T2"), 2, "the tick of the CLI in the app"
             )
             assert time.monotonic() - at < 1.0 + 0.5
 
             # Stage 1: boxes ticked by probes with evidence, or the reason why not.
             await until(
-                pilot, lambda: "S1.C4" in state.verdicts or told.problem, 180, "Stage 1 verified"
+                pilot, lambda: "S1.C4" in ws.state.verdicts or told.problem, 180, "Stage 1 verified"
             )
             assert not told.problem
             for box in [f"S1.K{n}" for n in range(1, 8)] + [f"S1.C{n}" for n in range(1, 5)]:
-                verdict = state.verdicts[box]
+                verdict = ws.state.verdicts[box]
                 no_image = box == "S1.K2" and verdict.found == "no such image"
                 assert verdict.verdict in ("PASS", "SKIP") or no_image, (box, verdict)
-                assert (box in state.ticks) == (verdict.verdict == "PASS"), box
+                assert (box in ws.state.ticks) == (verdict.verdict == "PASS"), box
                 assert app.ws.evidence_path(verdict.evidence).exists(), box
                 if verdict.verdict == "SKIP":
                     assert verdict.reason.startswith(("needs a GPU", "needs Docker")), verdict
-            assert state.verdicts["S1.K4"].verdict == "SKIP"
-            assert float(state.fields["S1.loss_start"].value) > float(
-                state.fields["S1.loss_end"].value
+            assert ws.state.verdicts["S1.K4"].verdict == "SKIP"
+            assert float(ws.state.fields["S1.loss_start"].value) > float(
+                ws.state.fields["S1.loss_end"].value
             )
 
             # kill -9 of the tower's SSH server for 20 s in mid-training.
