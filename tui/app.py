@@ -101,6 +101,8 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self.show_problem()
         self.call_after_refresh(self.plan_changed)
         for warning in self.ws.warnings:
+            if warning == self.ws.journal.problem:  # the banner and the recovery screen say it
+                continue
             self.notify(warning, severity="warning", timeout=12, markup=False)
         if self.story is not None:
             self.run_worker(

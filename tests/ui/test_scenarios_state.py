@@ -227,6 +227,11 @@ async def test_scenario_25_the_recovery_screen(workspace: Workspace) -> None:
         await until(pilot, lambda: isinstance(app.screen, Room), 5, "the room")
         assert "READ-ONLY" in header(app)
         assert "line 3" in banner(app)
+        over, under = (
+            app.screen.query_one(StatusHeader).region,
+            app.screen.query_one("#banner").region,
+        )
+        assert over.bottom <= under.y, "the banner covers the header"
         await pilot.press("space")
         await said(pilot, app, "nothing is written until it is mended")
         assert path.read_bytes() == damaged

@@ -9,11 +9,12 @@ from __future__ import annotations
 import contextlib
 import getpass
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui.roadmap import evidence, folder, reanchor
+from tui.roadmap.bases import Bases
 from tui.roadmap.changes import Changes
 from tui.roadmap.errors import (
     Conflict,
@@ -38,29 +39,6 @@ __all__ = [
     "Conflict", "InvalidValue", "Locked", "NotSaved", "ReadOnly", "Record", "UnknownId", "Workspace",
     "WorkspaceError",
 ]  # fmt: skip
-
-
-class Bases(Mapping[str, str]):
-    """Fingerprints of the checks of a workspace, by box; made when a verdict is first looked at."""
-
-    def __init__(self, ws: Workspace) -> None:
-        self._ws = ws
-        self._of: tuple[Bindings, Settings] | None = None
-        self._known: dict[str, str] = {}
-
-    def __getitem__(self, item: str) -> str:
-        of = (self._ws.bindings, self._ws.settings)
-        if self._of is None or self._of[0] is not of[0] or self._of[1] is not of[1]:
-            self._of, self._known = of, {}
-        if item not in self._known:
-            self._known[item] = of[0].bound[item].basis(of[1])
-        return self._known[item]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ws.bindings.bound)
-
-    def __len__(self) -> int:
-        return len(self._ws.bindings.bound)
 
 
 class Workspace(Changes, PlanChanges):
