@@ -142,22 +142,21 @@ def _offer(context: click.Context, folder: Path) -> None:
 @common
 def init(run: Run, target: Path | None, title: str, roadmap: Path | None) -> None:
     """Make a workspace in DIR (default: here)."""
-    from tui.roadmap.folder import import_text
+    from tui.roadmap.folder import counts, import_text
 
     folder = target or run.folder or Path()
     text, repaired = import_text(roadmap.read_bytes(), roadmap.name) if roadmap else (None, "")
     ws = Workspace.create(folder, title=title, roadmap_text=text)
     document = ws.document
-    found = f"{document.box_count} checkboxes, {document.blank_count} blanks, {len(document.tables)} tables"
     data = {
         "workspace": str(ws.root), "boxes": document.box_count, "blanks": document.blank_count,
-        "repaired": repaired,
+        "tables": len(document.tables), "repaired": repaired,
     }  # fmt: skip
-    lines = [
-        *([repaired] if repaired else []),
-        f"made {ws.root}: {found}.",
-        "Next: name your hosts in gonogo.toml.",
-    ]
+    said = " ".join(part for part in (repaired, counts(document)) if part)
+    lines = [f"made {ws.root}. {said}"]
+    if not document.box_count:
+        lines.append("No task list was found in it: a box is a list item that begins with [ ].")
+    lines.append("Next: name your hosts in gonogo.toml.")
     run.answer(data, "\n".join(lines))
 
 

@@ -154,12 +154,12 @@ def log_line(record: Record) -> str:
 @click.option("--force", is_flag=True, help="Overwrite FILE.")
 @common
 def export(run: Run, target: Path | None, force: bool) -> None:
-    """Write the filled-in roadmap to FILE, or to the standard output."""
+    """Write the filled-in roadmap to FILE, or to the standard output ("-")."""
     from tui.roadmap.export import export_markdown
 
     ws = run.open(read_only=True)
     text = export_markdown(ws.document, ws.state, ws.settings)
-    if target is None:
+    if target is None or str(target) == "-":
         if run.as_json:
             run.answer({"markdown": text}, "")
         else:

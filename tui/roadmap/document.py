@@ -50,8 +50,9 @@ class Document:
     def title(self) -> str:
         """The first top heading, or an empty text."""
         for line in self.lines:
-            if line.startswith("# "):
-                return strip_emoji(line[2:])
+            heading = line.removeprefix("\ufeff")
+            if heading.startswith("# "):
+                return strip_emoji(heading[2:])
         return ""
 
     def section(self, section_id: str) -> Section | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 from pathlib import Path
 
+from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue, NotSaved, WorkspaceError
 from tui.roadmap.labels import repair_mojibake
 from tui.roadmap.naming import TEMPLATE
@@ -11,6 +14,7 @@ from tui.settings import FILE_NAME, parse_settings, settings_text
 
 MAX_ROADMAP = 4 * 1024 * 1024
 IGNORED = "state.lock\nstate.torn-*\nstate.edit-*\nruns/\nmodels/\n"
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _SYNCED = ("dropbox", "onedrive", "syncthing", "icloud", "google drive")
 
 
@@ -33,12 +37,43 @@ def read_text(path: Path) -> str:
 
 
 def import_text(blob: bytes, name: str) -> tuple[str, str]:
-    """The text of a roadmap to take over, and a sentence where it had to be repaired."""
-    text = decode(blob, name)
+    """The text of a roadmap to take over, and a sentence where it had to be repaired.
+
+    Raises InvalidValue for what is no text.
+    """
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        if blob.startswith(mark):
+            try:
+                text = blob[len(mark) :].decode(encoding)
+            except UnicodeDecodeError:
+                raise InvalidValue(f"{name} begins like UTF-16 but is not.") from None
+            return decode(text.encode("utf-8"), name), "Decoded UTF-16."
+    if b"\0" in blob[:8192]:
+        raise InvalidValue(f"{name} is no text: it holds NUL bytes.")
+    try:
+        text = decode(blob, name)
+    except InvalidValue:
+        if len(blob) > MAX_ROADMAP:
+            raise
+        try:
+            return blob.decode("cp1252"), "Decoded Windows-1252; look at the accents."
+        except UnicodeDecodeError:
+            raise InvalidValue(f"{name} is neither UTF-8 nor Windows-1252 text.") from None
     repaired = repair_mojibake(text)
     if repaired is None:
         return text, ""
-    return repaired, f"{name} was UTF-8 read as Mac Roman; the copy in the workspace is repaired."
+    runs = len(_NOT_ASCII.findall(text))
+    return repaired, f"Decoded Mac Roman mojibake ({runs} runs)."
+
+
+def counts(document: Document) -> str:
+    """One sentence on what a plan holds."""
+    nested = sum(bool(box.parent) for box in document.boxes.values())
+    parts = (
+        (document.box_count, "checkbox", "checkboxes"), (nested, "nested", "nested"),
+        (document.blank_count, "blank", "blanks"), (len(document.tables), "table", "tables"),
+    )  # fmt: skip
+    return ", ".join(f"{n} {one if n == 1 else many}" for n, one, many in parts) + "."
 
 
 def create(root: Path, title: str, roadmap: str | None, settings: str | None) -> None:

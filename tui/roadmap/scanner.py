@@ -38,6 +38,11 @@ _HTML_UNTIL_BLANK = re.compile(
 _HTML_RAW = re.compile(r"<(script|pre|style|textarea)(?=[\s>]|$)", re.I)
 
 
+_FRONT_KEY = re.compile(r"\s*(?:[\w.-]+\s*[:=]|#|\[|$)")
+BOM = "\ufeff"
+FRONT_MATTER_LINES = 200
+
+
 class _Scanner:
     def __init__(self, text: str) -> None:
         lines, endings = split_lines(text)
@@ -50,9 +55,28 @@ class _Scanner:
         self.paragraph = False
         self.blank = True
 
+    def _front_matter(self) -> int:
+        """Index of the line that closes YAML or TOML front matter, -1 where there is none.
+
+        It is no Markdown, although its last line would make a heading of the line above it.
+        """
+        lines = self.out.lines
+        mark = lines[0].removeprefix(BOM).rstrip() if lines else ""
+        if mark not in ("---", "+++"):
+            return -1
+        for number in range(1, min(len(lines), FRONT_MATTER_LINES)):
+            if lines[number].rstrip() in (mark, "..." if mark == "---" else mark):
+                return number
+            if number == 1 and not _FRONT_KEY.match(lines[1]):
+                return -1
+        return -1
+
     def run(self) -> Scan:
-        table_until = -1
-        for number, line in enumerate(self.out.lines):
+        table_until = self._front_matter()
+        self.out.code.update(range(table_until + 1))
+        for number, text in enumerate(self.out.lines):
+            # A byte-order mark takes one column and no room.
+            line = " " + text[1:] if number == 0 and text.startswith(BOM) else text
             if number <= table_until:
                 continue
             skip = self._enter(line)
