@@ -67,6 +67,7 @@ async def test_a_changed_text_is_shown_with_both_wordings(workspace: Workspace) 
         plan.read_text("utf-8").replace("Run significance test", "Run a sign test"), "utf-8"
     )
     again = Workspace.open(workspace.root)
+    await asyncio.to_thread(again.reconcile, ["S3.A1"], "user:ana")
     text = told(again, "S3.A1")
     assert "Verdict  old" in text
     assert "was      ok   v checks again" in text
