@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -17,6 +18,7 @@ def strip_emoji(text: str) -> str:
     return _SPACES.sub(" ", _EMOJI.sub("", text)).strip()
 
 
+@functools.lru_cache(maxsize=8192)  # a document is read several times while it is opened
 def plain(text: str) -> str:
     """`text` without emoji, bold marks and backticks: what a row of the app shows."""
     return strip_emoji(_MARKS.sub("", text))
