@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,29 @@ def ticks(low: float, high: float, parts: int) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
-def limits(arrays: list[FloatArray], *, log: bool = False) -> tuple[float, float] | None:
-    """Smallest interval around all finite values with 4 % of air, or None when there are none.
+def log_ticks(low: float, high: float, parts: int) -> list[float]:
+    """Exponents of round values on a log axis over [low, high]: powers of ten, else round numbers."""
+    decades = range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)
+    if len(decades) >= max(2, parts):
+        return [float(decade) for decade in decades[:: -(-len(decades) // parts)]]
+    low_value, high_value = 10.0 ** max(-300.0, low), 10.0 ** min(300.0, high)
+    return [math.log10(value) for value in ticks(low_value, high_value, parts) if value > 0]
+
+
+def clock(seconds: float, span: float) -> str:
+    """Local time of day of UTC seconds; with its day where the axis spans more than one."""
+    try:
+        moment = datetime.fromtimestamp(seconds).astimezone()
+    except (OverflowError, OSError, ValueError):
+        return "?"
+    form = "%H:%M:%S" if span < 600 else "%H:%M" if span < 86400 else "%d %b %H:%M"
+    return moment.strftime(form)
+
+
+def limits(
+    arrays: list[FloatArray], *, log: bool = False, air: float = 0.04
+) -> tuple[float, float] | None:
+    """Smallest interval around all finite values with some air (a part of it), or None without any.
 
     On a log axis values at or below zero do not count and the result is in log10 units.
     """
@@ -51,15 +73,17 @@ def limits(arrays: list[FloatArray], *, log: bool = False) -> tuple[float, float
     low, high = min(lows), max(highs)
     if log:
         low, high = math.log10(low), math.log10(high)
-    if high - low < 1e-12:
-        air = abs(high) * 0.05 or 0.5
+    if high - low <= 1e-12 * max(1e-300, abs(high), abs(low)):
+        room = abs(high) * 0.05 or 0.5
     else:
-        air = (high - low) * 0.04
-    return low - air, high + air
+        room = (high - low) * air
+    return low - room, high + room
 
 
 def label(value: float) -> str:
     """A number in at most seven characters: 0.412, 7.64, 250, 12.5k, 2e-4."""
+    if not math.isfinite(value):
+        return str(value)
     size = abs(value)
     if size == 0 or size < 1e-12:
         return "0"

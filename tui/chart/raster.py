@@ -7,6 +7,7 @@ one over the columns, so 100,000 points cost hardly more than 1,000.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,13 +24,54 @@ BLANK = 0x2800
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The visible part of the plane: x0 < x1, y0 < y1, in data units (log10 of them if log_y)."""
+    """The visible part of the plane: x0 < x1, y0 < y1, in data units (log10 of them if log_y).
+
+    With `bin` above 0 the columns are the bins [k * bin, (k + 1) * bin) from k = `first` on: the same
+    numbers in every frame, so that nothing shimmers while points are appended.
+    """
 
     x0: float
     x1: float
     y0: float
     y1: float
     log_y: bool = False
+    bin: float = 0.0
+    first: int = 0
+
+    def edges(self, columns: int) -> FloatArray:
+        """Borders of the columns, shape (columns + 1,)."""
+        if self.bin:
+            multiples = (self.first + np.arange(columns + 1, dtype=np.float64)) * self.bin
+            return np.asarray(multiples, dtype=np.float64)
+        span = self.x1 - self.x0
+        even: FloatArray = self.x0 + span * np.arange(columns + 1) / columns
+        return even
+
+
+BIN_FACTORS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0)
+
+
+def anchored(x0: float, x1: float, columns: int, log_y: bool = False) -> Window:
+    """The window of `columns` bins that shows [x0, x1], its y range still open (0 to 1).
+
+    The bins' width is one of BIN_FACTORS times a power of ten and their borders are its multiples:
+    both stay the same until the range has grown by a fifth or so.
+    """
+    raw = (x1 - x0) / max(1, columns - 1)
+    # A width below the spacing of floating point numbers there could not be told apart.
+    raw = max(raw, abs(x1) * 1e-13, 1e-300)
+    power = 10.0 ** math.floor(math.log10(raw))
+    width = next(f * power for f in (*BIN_FACTORS, 20.0) if f * power >= raw * (1 - 1e-12))
+    first = math.floor(x0 / width + 1e-9)
+    return Window(first * width, (first + columns) * width, 0.0, 1.0, log_y, width, first)
+
+
+def _plain(y: FloatArray, log_y: bool) -> FloatArray:
+    if not log_y:
+        return y
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: FloatArray = np.log10(np.where(y > 0, y, np.nan))
+    return logs
 
 
 def column_bounds(
@@ -49,22 +91,18 @@ def column_bounds(
     """
     low = np.full(columns, np.nan)
     high = np.full(columns, np.nan)
-    first = int(np.searchsorted(x, window.x0, side="left"))
-    last = int(np.searchsorted(x, window.x1, side="right"))
+    edges = window.edges(columns)
+    first = int(np.searchsorted(x, edges[0], side="left"))
+    last = int(np.searchsorted(x, edges[-1], side="right"))
     if first >= last:
         return low, high
-    xs, ys = x[first:last], y[first:last]
-    if window.log_y:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ys = np.log10(np.where(ys > 0, ys, np.nan))
+    xs, ys = x[first:last], _plain(y[first:last], window.log_y)
     if window.log_y or not finite:
         good = np.isfinite(ys)
         if not good.all():
             xs, ys = xs[good], ys[good]
     if not len(xs):
         return low, high
-    span = window.x1 - window.x0
-    edges = window.x0 + span * np.arange(columns + 1) / columns
     starts = np.searchsorted(xs, edges[:-1], side="left")
     starts[0] = 0
     filled = np.flatnonzero(np.diff(np.append(starts, len(xs))) > 0)
@@ -75,30 +113,30 @@ def column_bounds(
     return low, high
 
 
-def _interpolate(
-    x: FloatArray, y: FloatArray, window: Window, columns: int
+def curve_bounds(
+    x: FloatArray, y: FloatArray, window: Window, columns: int, *, finite: bool = False
 ) -> tuple[FloatArray, FloatArray]:
-    """Bounds of a sparse curve: bins between two points lie on the line that joins them."""
-    low, high = column_bounds(x, y, window, columns)
-    filled = np.flatnonzero(~np.isnan(low))
-    if len(filled) < 2:
+    """As `column_bounds`, but an empty bin between two points carries the line that joins them.
+
+    A point that is not finite joins nothing: beside it there is a gap.
+    """
+    low, high = column_bounds(x, y, window, columns, finite=finite)
+    empty = np.flatnonzero(np.isnan(low))
+    if not len(empty) or len(x) < 2:
         return low, high
-    middle = (low + high) / 2
-    inside = np.arange(filled[0], filled[-1] + 1)
-    missing = inside[np.isnan(low[inside])]
-    line = np.interp(missing, filled, middle[filled])
-    low[missing] = line
-    high[missing] = line
-    bad = np.flatnonzero(~np.isfinite(y))
-    for index in bad:  # a NaN is a gap, never a bridge
-        left = x[index - 1] if index else x[index]
-        right = x[index + 1] if index + 1 < len(x) else x[index]
-        scale = columns / (window.x1 - window.x0)
-        gap = missing[
-            (missing > (left - window.x0) * scale) & (missing < (right - window.x0) * scale)
-        ]
-        low[gap] = np.nan
-        high[gap] = np.nan
+    edges = window.edges(columns)
+    middle = (edges[empty] + edges[empty + 1]) / 2
+    right = np.searchsorted(x, middle, side="right")
+    inside = (right > 0) & (right < len(x))
+    empty, middle, right = empty[inside], middle[inside], right[inside]
+    left = right - 1
+    ends = _plain(y[left], window.log_y), _plain(y[right], window.log_y)
+    with np.errstate(invalid="ignore", over="ignore"):
+        part = (middle - x[left]) / (x[right] - x[left])
+        joined = ends[0] + part * (ends[1] - ends[0])
+    joined[~np.isfinite(joined)] = np.nan
+    low[empty] = joined
+    high[empty] = joined
     return low, high
 
 
@@ -119,42 +157,31 @@ def raster(x: FloatArray, y: FloatArray, window: Window, width: int, height: int
     return raster_bounds(low, high, window, height)
 
 
-def curve_bounds(
-    x: FloatArray, y: FloatArray, window: Window, columns: int, *, finite: bool = False
-) -> tuple[FloatArray, FloatArray]:
-    """As `column_bounds`, but a sparse curve is joined by straight lines between its points."""
-    if len(x) > 4 * columns:
-        return column_bounds(x, y, window, columns, finite=finite)
-    return _interpolate(x, y, window, columns)
-
-
 def raster_bounds(low: FloatArray, high: FloatArray, window: Window, height: int) -> BoolArray:
-    """Dots of a curve given by its column bounds, each of shape (columns,); see `raster`."""
+    """Dots of a curve given by its column bounds, each of shape (columns,); see `raster`.
+
+    A column that lies clear of the one before it is drawn out to meet it, so that a steep curve stays
+    one line. It is always the later one that gives, so that a new point leaves what stands alone.
+    """
     rows, columns = 4 * height, len(low)
     dots = np.zeros((rows, columns), dtype=np.bool_)
     filled = ~np.isnan(low)
     if not filled.any():
         return dots
     scale = (rows - 1) / (window.y1 - window.y0)
-    top = np.where(filled, (window.y1 - high) * scale, np.nan)
-    bottom = np.where(filled, (window.y1 - low) * scale, np.nan)
-    # Neighbouring columns are joined halfway, so that a steep curve stays one line.
+    far = 4.0 * rows
+    top = np.rint(np.clip((window.y1 - np.where(filled, high, 0)) * scale, -far, far))
+    bottom = np.rint(np.clip((window.y1 - np.where(filled, low, 0)) * scale, -far, far))
+    first, last = top.astype(np.int64), bottom.astype(np.int64)
     both = filled[:-1] & filled[1:]
-    falls = both & (top[1:] > bottom[:-1])
-    rises = both & (bottom[1:] < top[:-1])
-    with np.errstate(invalid="ignore"):
-        middle_fall = (top[1:] + bottom[:-1]) / 2
-        middle_rise = (bottom[1:] + top[:-1]) / 2
-    bottom[:-1] = np.where(falls, middle_fall, bottom[:-1])
-    top[1:] = np.where(falls, middle_fall, top[1:])
-    top[:-1] = np.where(rises, middle_rise, top[:-1])
-    bottom[1:] = np.where(rises, middle_rise, bottom[1:])
-    visible = filled & (bottom > -0.5) & (top < rows - 0.5)
-    at = np.flatnonzero(visible)
-    first = np.clip(np.rint(top[at]), 0, rows - 1).astype(np.int64)
-    last = np.clip(np.rint(bottom[at]), 0, rows - 1).astype(np.int64)
+    falls = both & (first[1:] > last[:-1] + 1)
+    rises = both & (last[1:] < first[:-1] - 1)
+    joined_first, joined_last = first.copy(), last.copy()
+    joined_first[1:][falls] = last[:-1][falls] + 1
+    joined_last[1:][rises] = first[:-1][rises] - 1
+    at = np.flatnonzero(filled & (joined_last >= 0) & (joined_first < rows))
     grid = np.arange(rows)[:, None]
-    dots[:, at] = (grid >= first) & (grid <= last)
+    dots[:, at] = (grid >= joined_first[at]) & (grid <= joined_last[at])
     return dots
 
 

@@ -1,18 +1,17 @@
-"""Growing numeric columns of one curve, with a smoothed twin kept up to date while points arrive."""
+"""Growing numeric columns of one curve, with a smoothed twin kept up to date when it is looked at."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from tui.chart.ema import DEFAULT_WEIGHT, Ema, FloatArray
 
-DEFAULT_WEIGHT = 0.6
-"""TensorBoard's default smoothing weight."""
+BRANCHES = 16
+"""Abandoned attempts that are kept for drawing; older ones are forgotten."""
 
 
 class Column:
@@ -30,42 +29,45 @@ class Column:
         """The filled part, shape (n,), not a copy."""
         return self._data[: self._size]
 
+    def _reserve(self, size: int) -> None:
+        if size > len(self._data):
+            grown = np.empty(max(size, 2 * len(self._data)), dtype=np.float64)
+            grown[: self._size] = self._data[: self._size]
+            self._data = grown
+
     def append(self, value: float) -> None:
         """Add one value."""
-        if self._size == len(self._data):
-            grown = np.empty(2 * len(self._data), dtype=np.float64)
-            grown[: self._size] = self._data
-            self._data = grown
+        self._reserve(self._size + 1)
         self._data[self._size] = value
         self._size += 1
 
+    def extend(self, values: FloatArray) -> None:
+        """Add many values."""
+        self._reserve(self._size + len(values))
+        self._data[self._size : self._size + len(values)] = values
+        self._size += len(values)
 
-@dataclass
-class Ema:
-    """Debiased exponential moving average.
+    def truncate(self, size: int) -> None:
+        """Keep the first `size` values."""
+        self._size = min(self._size, size)
 
-    Source: TensorBoard's `resmoothDataset` (tf_line_chart / vz_line_chart2): `last = last*w + (1-w)*y`,
-    divided by `1 - w**n`. Values that are not finite pass through and leave the state untouched.
-    """
 
-    weight: float = DEFAULT_WEIGHT
-    last: float = 0.0
-    debias: float = field(default=1.0, init=False)
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """The points of an attempt that a restart from a checkpoint repeated, each array of shape (n,)."""
 
-    def push(self, value: float) -> float:
-        """Smoothed value after `value`; `value` itself when it is not finite."""
-        if not np.isfinite(value):
-            return value
-        self.last = self.last * self.weight + (1 - self.weight) * value
-        self.debias *= self.weight
-        return self.last / (1 - self.debias) if self.debias < 1 else value
+    x: FloatArray
+    t: FloatArray
+    y: FloatArray
+    tokens: FloatArray
 
 
 class Series:
-    """One curve: x (steps or seconds), y, and the smoothed y.
+    """One curve: x (steps), t (seconds since the start), y, tokens seen, and the smoothed y.
 
-    `x` must not decrease; a point whose x goes back starts a new attempt and cuts the points it
-    repeats (the rule TensorBoard applies to a run restarted from a checkpoint).
+    `x` does not decrease: a point whose x goes back starts a new attempt. The points it repeats leave
+    the curve (the rule TensorBoard applies to a run restarted from a checkpoint) and are kept as a
+    branch, so that the chart can show what was abandoned.
     """
 
     def __init__(self, name: str, weight: float = DEFAULT_WEIGHT) -> None:
@@ -73,11 +75,12 @@ class Series:
         self._x = Column()
         self._t = Column()
         self._y = Column()
+        self._tokens: Column | None = None
         self._smooth = Column()
         self._ema = Ema(weight)
+        self._bad: list[int] = []
+        self.branches: list[Branch] = []
         self.rewinds = 0
-        self.bad = 0
-        """Points that are NaN or infinite."""
 
     def __len__(self) -> int:
         return len(self._x)
@@ -89,7 +92,7 @@ class Series:
 
     @property
     def t(self) -> FloatArray:
-        """Seconds since the run's start, shape (n,)."""
+        """Seconds since the run's start, shape (n,), never going back."""
         return self._t.view
 
     @property
@@ -98,8 +101,16 @@ class Series:
         return self._y.view
 
     @property
+    def tokens(self) -> FloatArray | None:
+        """Tokens seen so far, shape (n,); None where the run does not count them."""
+        return None if self._tokens is None else self._tokens.view
+
+    @property
     def smooth(self) -> FloatArray:
-        """Debiased EMA of `y`, shape (n,)."""
+        """Debiased EMA of `y`, shape (n,); what came since the last look is smoothed now."""
+        done = len(self._smooth)
+        if done < len(self._y):
+            self._smooth.extend(self._ema.push_many(self._y.view[done:]))
         return self._smooth.view
 
     @property
@@ -107,40 +118,63 @@ class Series:
         """Smoothing weight, 0 (none) to below 1."""
         return self._ema.weight
 
-    def append(self, x: float, y: float, t: float = 0.0) -> None:
-        """Add a point; one that goes back in x drops the points at and after it."""
+    @property
+    def bad(self) -> int:
+        """How many points are NaN or infinite."""
+        return len(self._bad)
+
+    @property
+    def bad_at(self) -> list[int]:
+        """Indices of the points that are NaN or infinite."""
+        return self._bad
+
+    def append(self, x: float, y: float, t: float = 0.0, tokens: float | None = None) -> None:
+        """Add a point; one that goes back in x starts a new attempt at that x."""
         if len(self._x) and x <= self._x.view[-1]:
-            self.rewinds += 1
-            keep = int(np.searchsorted(self._x.view, x, side="left"))
-            self._rebuild(keep)
+            self._rewind(x)
+        if tokens is not None and self._tokens is None:
+            self._tokens = Column(len(self._x) + 1)
+            self._tokens.extend(np.zeros(len(self._x)))
+        if self._tokens is not None:
+            seen = float(self._tokens.view[-1]) if len(self._tokens) else 0.0
+            self._tokens.append(seen if tokens is None else max(seen, tokens))
+        if not math.isfinite(y):
+            self._bad.append(len(self._y))
+        self._t.append(max(t, float(self._t.view[-1])) if len(self._t) else t)
         self._x.append(x)
-        self._t.append(t)
         self._y.append(y)
-        self._smooth.append(self._ema.push(y))
-        self.bad += not math.isfinite(y)
 
     def extend(self, points: Iterable[tuple[float, float]]) -> None:
         """Add `(x, y)` pairs in order."""
         for x, y in points:
             self.append(x, y)
 
-    def resmooth(self, weight: float) -> None:
-        """Smooth everything anew with another weight in [0, 1)."""
-        if not 0 <= weight < 1:
-            raise ValueError(f"smoothing weight must be in [0, 1), not {weight}")
-        self._ema = Ema(weight)
-        smooth = Column(len(self._y) or 1)
-        for value in self._y.view:
-            smooth.append(self._ema.push(float(value)))
-        self._smooth = smooth
+    def extend_columns(self, x: FloatArray, y: FloatArray, t: FloatArray) -> None:
+        """Add many points at once; the arrays have shape (n,). Equal to n calls of `append`."""
+        rising = len(x) and bool((np.diff(x) > 0).all()) and (not len(self) or x[0] > self.x[-1])
+        if not rising or self._tokens is not None:
+            for point in zip(x.tolist(), y.tolist(), t.tolist(), strict=True):
+                self.append(*point)
+            return
+        before = float(self._t.view[-1]) if len(self._t) else -math.inf
+        self._bad += (np.flatnonzero(~np.isfinite(y)) + len(self._y)).tolist()
+        self._x.extend(x)
+        self._y.extend(y)
+        self._t.extend(np.maximum.accumulate(np.maximum(t, before)))
 
-    def _rebuild(self, keep: int) -> None:
-        x, t, y = self._x.view[:keep].copy(), self._t.view[:keep].copy(), self._y.view[:keep].copy()
-        self._x, self._t, self._y, self._smooth = Column(), Column(), Column(), Column()
-        self._ema = Ema(self._ema.weight)
-        for px, pt, py in zip(x, t, y, strict=True):
-            self._x.append(float(px))
-            self._t.append(float(pt))
-            self._y.append(float(py))
-            self._smooth.append(self._ema.push(float(py)))
-        self.bad = int((~np.isfinite(y)).sum())
+    def resmooth(self, weight: float) -> None:
+        """Smooth everything anew with another weight. ValueError outside [0, 1)."""
+        self._ema = Ema(weight)
+        self._smooth = Column()
+
+    def _rewind(self, x: float) -> None:
+        keep = int(np.searchsorted(self._x.view, x, side="left"))
+        tokens = np.zeros(0) if self._tokens is None else self._tokens.view[keep:].copy()
+        x_old, t_old, y_old = (c.view[keep:].copy() for c in (self._x, self._t, self._y))
+        self.branches = [*self.branches, Branch(x_old, t_old, y_old, tokens)][-BRANCHES:]
+        self.rewinds += 1
+        for column in (self._x, self._t, self._y, self._tokens):
+            if column is not None:
+                column.truncate(keep)
+        self._bad = [index for index in self._bad if index < keep]
+        self.resmooth(self.weight)

@@ -1,149 +1,131 @@
-"""Loss curves of several runs over each other, drawn in braille, raw and smoothed together."""
+"""Curves of several runs over each other: the chart as a widget, with its keys and the mouse."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui import vocabulary
-from tui.chart.axes import duration, label, limits, ticks
-from tui.chart.raster import BLANK, BoolArray, Window, curve_bounds, raster_bounds, to_codes
-from tui.chart.series import FloatArray, Series
+from tui.chart.difference import Comparison
+from tui.chart.paint import LEFT, ROLES, Pen, Rows, picture
+from tui.chart.raster import anchored
+from tui.chart.view import AXES, WEIGHTS, CurveLine, View, extent, nearest, neighbour, pair_of
 
-LEFT = 8
-"""Cells of the y axis: seven for a label, one for the rule."""
+__all__ = ["CHART_KEYS", "Curve", "CurveLine"]
 
-ASCII_LEVELS = np.array([ord(c) for c in " .:*#"], dtype=np.uint16)
-
-
-Layer = tuple[FloatArray, FloatArray, int]
-"""Lower and upper bound of each dot column, and the colour number (plus four for raw values)."""
-
-
-@dataclass(frozen=True, eq=False)
-class CurveLine:
-    """One curve of the chart: its data, its name in the legend and its colour number (0-3)."""
-
-    series: Series
-    name: str
-    color: int
+CHART_KEYS: tuple[tuple[str, str, str, str], ...] = (
+    ("l", "toggle_log", "log y", "curve.log"),
+    ("left_square_bracket", "smooth(-1)", "rougher", "curve.rougher"),
+    ("right_square_bracket", "smooth(1)", "smoother", "curve.smoother"),
+    ("x", "axis", "x axis", "curve.axis"),
+    ("y", "fit", "robust y", "curve.fit"),
+    ("c", "cross", "crosshair", "curve.cross"),
+    ("d", "difference", "difference", "curve.difference"),
+    ("plus,equals_sign", "zoom(0.5)", "zoom in", "curve.zoom_in"),
+    ("minus", "zoom(2.0)", "zoom out", "curve.zoom_out"),
+    ("left", "left", "left", "curve.pan_left"),
+    ("right", "right", "right", "curve.pan_right"),
+    ("shift+left", "pan(-0.5)", "page left", "curve.page_left"),
+    ("shift+right", "pan(0.5)", "page right", "curve.page_right"),
+    ("f,0", "follow", "show all, follow", "curve.follow"),
+)
+"""Key, action, word, id: the same on the chart and on a screen that passes them on."""
 
 
 class Curve(Widget, can_focus=True):
     """Chart with a legend line on top and an x axis below."""
 
+    class Looked(Message):
+        """The view changed by key or mouse."""
+
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "curve--axis",
-        "curve--title",
-        "curve--note",
-        *(f"curve--line-{n}" for n in range(4)),
-        *(f"curve--raw-{n}" for n in range(4)),
-    }
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"curve--{role}" for role in ROLES}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("l", "toggle_log", "Log y", id="curve.log"),
-        Binding("s", "smooth(1)", "Smoother", id="curve.smoother"),
-        Binding("S", "smooth(-1)", "Rougher", id="curve.rougher"),
-        Binding("x", "axis", "X axis", id="curve.axis"),
-        Binding("plus,equals_sign", "zoom(0.5)", "Zoom in", id="curve.zoom_in"),
-        Binding("minus", "zoom(2.0)", "Zoom out", id="curve.zoom_out"),
-        Binding("left", "pan(-0.2)", "Pan left", show=False, id="curve.pan_left"),
-        Binding("right", "pan(0.2)", "Pan right", show=False, id="curve.pan_right"),
-        Binding("f,0", "follow", "Follow", id="curve.follow"),
+        Binding(key, action, word, show=False, id=name) for key, action, word, name in CHART_KEYS
     ]
     DEFAULT_CSS = """
     Curve { height: 1fr; min-height: 6; }
     Curve .curve--axis { color: $text-muted; }
     Curve .curve--title { text-style: bold; }
     Curve .curve--note { color: $text-muted; text-style: italic; }
-    Curve .curve--line-0 { color: $accent; }
-    Curve .curve--line-1 { color: $warning; }
-    Curve .curve--line-2 { color: $success; }
-    Curve .curve--line-3 { color: $error; }
+    Curve .curve--mark { color: $error; text-style: bold; }
+    Curve .curve--band { color: $error 70%; }
+    Curve .curve--cross { color: $foreground; text-style: bold; }
+    Curve .curve--difference { color: $success; text-style: bold; }
+    Curve .curve--interval { color: $success 45%; }
+    Curve .curve--line-0 { color: $accent; text-style: bold; }
+    Curve .curve--line-1 { color: $warning; text-style: bold; }
+    Curve .curve--line-2 { color: $success; text-style: bold; }
+    Curve .curve--line-3 { color: $error; text-style: bold; }
     Curve .curve--raw-0 { color: $accent 45%; }
     Curve .curve--raw-1 { color: $warning 45%; }
     Curve .curve--raw-2 { color: $success 45%; }
     Curve .curve--raw-3 { color: $error 45%; }
+    Curve .curve--old-0 { color: $accent 25%; }
+    Curve .curve--old-1 { color: $warning 25%; }
+    Curve .curve--old-2 { color: $success 25%; }
+    Curve .curve--old-3 { color: $error 25%; }
     """
-    WEIGHTS = (0.0, 0.3, 0.6, 0.8, 0.9, 0.97)
 
     def __init__(self, title: str = "loss", *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.title = title
         self.empty_text = "no points yet"
         self.lines: tuple[CurveLine, ...] = ()
-        self.log_y = False
-        self.by_time = False
-        self.weight = 0.8
-        self.zoom: tuple[float, float] | None = None
+        self.view = View()
         self._strips: list[Strip] = []
         self._drawn: object = None
+        self._dragged: int | None = None
+        self._comparison: Comparison | None = None
 
     def show(self, lines: tuple[CurveLine, ...]) -> None:
         """Show these curves; redraws only when a point, a curve or the size has changed."""
         self.lines = lines
-        for line in lines:
-            if line.series.weight != self.weight:
-                line.series.resmooth(self.weight)
+        self._smooth_alike()
         if self._signature() != self._drawn:
             self.refresh()
 
+    def _smooth_alike(self) -> None:
+        for line in self.lines:
+            if line.series.weight != self.view.weight:
+                line.series.resmooth(self.view.weight)
+
     def _signature(self) -> object:
         data = tuple(
-            (line.name, line.color, len(line.series), line.series.rewinds, id(line.series))
+            (line.name, line.color, line.outages, len(line.series), line.series.rewinds,
+             id(line.series))
             for line in self.lines
-        )
-        return data, self.size, self.log_y, self.by_time, self.weight, self.zoom, self.title
-
-    # --- geometry -----------------------------------------------------------------------------
-
-    def _positions(self, series: Series) -> FloatArray:
-        return series.t if self.by_time else series.x
-
-    def extent(self) -> tuple[float, float] | None:
-        """Smallest and largest x of all curves, or None when there is no point."""
-        spans = [self._positions(line.series) for line in self.lines if len(line.series)]
-        if not spans:
-            return None
-        low, high = min(float(x[0]) for x in spans), max(float(x[-1]) for x in spans)
-        return (low, high) if high > low else (low, low + 1)
-
-    def window(self) -> Window | None:
-        """What is visible now, or None when there is nothing to see."""
-        width = max(1, self.size.width - LEFT)
-        measured = self._measure(width)
-        return None if measured is None else measured[0]
-
-    def _measure(self, width: int) -> tuple[Window, list[Layer]] | None:
-        """The visible window and, bottom to top, every layer's column bounds: one pass over the points."""
-        extent = self.extent()
-        if extent is None:
-            return None
-        x0, x1 = self.zoom or extent
-        plane = Window(x0, x1, 0.0, 1.0, self.log_y)
-        wanted = [(line.series, line.series.y, line.color) for line in self.lines]
-        if self.weight:
-            wanted = [(series, values, color + 4) for series, values, color in wanted]
-            wanted += [(line.series, line.series.smooth, line.color) for line in self.lines]
-        layers = []
-        for series, values, color in wanted:
-            x = self._positions(series)
-            finite = series.bad == 0
-            layers.append((*curve_bounds(x, values, plane, 2 * width, finite=finite), color))
-        y = limits([bounds for low, high, _ in layers for bounds in (low, high)])
-        if y is None:
-            return None
-        return Window(x0, x1, y[0], y[1], self.log_y), layers
+        )  # fmt: skip
+        return data, self.size, self.view.key(), self.title, self.empty_text
 
     # --- drawing ------------------------------------------------------------------------------
+
+    def pen(self) -> Pen:
+        """ASCII where the terminal asks for it; line styles where it shows no colours."""
+        return Pen(vocabulary.marks is vocabulary.ASCII, self.app.no_color)
+
+    def rows(self) -> Rows:
+        """The chart as it is seen, as rows of (text, role)."""
+        size = self.size
+        pair = pair_of(self.lines)
+        if pair is None:
+            self._comparison = None
+        else:
+            control, experiment = (line.series for line in pair)
+            known = self._comparison
+            if known is None or (known.control, known.experiment) != (control, experiment):
+                self._comparison = Comparison(control, experiment)
+        return picture(
+            self.lines, self.view, size.width, size.height, title=self.title,
+            pen=self.pen(), comparison=self._comparison, empty=self.empty_text,
+        )  # fmt: skip
 
     def render_line(self, y: int) -> Strip:
         """One line of the chart; the whole chart is drawn once a change."""
@@ -161,160 +143,167 @@ class Curve(Widget, can_focus=True):
         self._drawn = None
         super().notify_style_update()
 
-    def _style(self, name: str) -> RichStyle:
-        return self.get_component_rich_style(name)
+    def _style(self, role: str) -> RichStyle:
+        return self.get_component_rich_style(f"curve--{role}")
 
     def _draw(self) -> list[Strip]:
-        width, height = self.size.width - LEFT, self.size.height - 3
-        measured = self._measure(width) if width >= 8 and height >= 2 else None
-        if measured is None:
-            note = Segment(f" {self.title}: {self.empty_text}", self._style("curve--note"))
-            return [Strip([note])]
-        window, layers = measured
-        codes, owner = self._cells(window, layers, width, height)
-        rows = [self._legend()]
-        labels = self._y_labels(window, height)
-        axis = self._style("curve--axis")
-        for row in range(height):
-            segments = [
-                Segment(f"{labels.get(row, ''):>7}" + ("┤" if row in labels else "│"), axis)
-            ]
-            segments += self._runs(codes[row], owner[row])
-            rows.append(Strip(segments))
-        rows += self._x_axis(window, width)
-        return rows
-
-    def _cells(
-        self, window: Window, layers: list[Layer], width: int, height: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        dots: BoolArray = np.zeros((4 * height, 2 * width), dtype=np.bool_)
-        owner = np.full((height, width), -1, dtype=np.int8)
-        for low, high, color in layers:
-            drawn = raster_bounds(low, high, window, height)
-            touched = drawn.reshape(height, 4, width, 2).any(axis=(1, 3))
-            owner[touched] = color
-            dots |= drawn
-        if vocabulary.marks is vocabulary.ASCII:
-            counts = dots.reshape(height, 4, width, 2).sum(axis=(1, 3))
-            return ASCII_LEVELS[np.minimum((counts + 1) // 2, 4)], owner
-        return to_codes(dots), owner
-
-    def _runs(self, codes: np.ndarray, owner: np.ndarray) -> list[Segment]:
-        text = "".join(map(chr, codes)).replace(chr(BLANK), " ")
-        edges = np.flatnonzero(np.diff(owner)) + 1
-        segments = []
-        for first, last in zip([0, *edges], [*edges, len(owner)], strict=True):
-            color = int(owner[first])
-            name = (
-                "curve--axis"
-                if color < 0
-                else f"curve--line-{color}"
-                if color < 4
-                else f"curve--raw-{color - 4}"
-            )
-            segments.append(Segment(text[first:last], self._style(name)))
-        return segments
-
-    def _y_labels(self, window: Window, height: int) -> dict[int, str]:
-        labels: dict[int, str] = {}
-        scale = (height - 1) / (window.y1 - window.y0)
-        for value in ticks(window.y0, window.y1, max(3, height // 3)):
-            row = round((window.y1 - value) * scale)
-            if 0 <= row < height:
-                labels[row] = label(10**value if window.log_y else value)
-        return labels
-
-    def _legend(self) -> Strip:
-        mode = f"{'log ' if self.log_y else ''}smooth {self.weight:g}"
-        segments = [Segment(f" {self.title} ", self._style("curve--title"))]
-        for line in self.lines:
-            if not len(line.series):
-                continue
-            style = self._style(f"curve--line-{line.color}")
-            last = label(float(line.series.smooth[-1]))
-            segments.append(Segment(f"  {vocabulary.marks.rule * 2} {line.name} {last}", style))
-            if line.series.bad:
-                mark = Segment(f" {line.series.bad} NaN", self._style("curve--line-3"))
-                segments.append(mark)
-        segments.append(Segment(f"   {mode}", self._style("curve--note")))
-        if self.zoom:
-            segments.append(Segment("  zoomed (f follows)", self._style("curve--note")))
-        return Strip(segments)
-
-    def _x_axis(self, window: Window, width: int) -> list[Strip]:
-        axis = self._style("curve--axis")
-        rule = ["─"] * width
-        text = [" "] * (width + LEFT)
-        for value in ticks(window.x0, window.x1, max(2, width // 14)):
-            column = round((value - window.x0) / (window.x1 - window.x0) * (width - 1))
-            name = duration(value) if self.by_time else label(value)
-            start = LEFT + column - len(name) // 2
-            if start + len(name) > len(text) or any(
-                c != " " for c in text[max(0, start - 1) : start]
-            ):
-                continue
-            rule[column] = "┬"
-            text[start : start + len(name)] = name
-        unit = "time" if self.by_time else "step"
         return [
-            Strip([Segment(f"{unit:>7}└" + "".join(rule), axis)]),
-            Strip([Segment("".join(text), axis)]),
+            Strip([Segment(text, self._style(role)) for text, role in row if text])
+            for row in self.rows()
         ]
 
-    # --- keys ---------------------------------------------------------------------------------
+    # --- the view -----------------------------------------------------------------------------
+
+    def _extent(self) -> tuple[float, float] | None:
+        return extent(self.lines, self.view.axis)
+
+    def _changed(self) -> None:
+        self.refresh()
+        self.post_message(self.Looked())
+
+    @property
+    def _cell(self) -> float:
+        """Width of one character on the x axis, 0 without points."""
+        whole = self._extent()
+        columns = 2 * max(1, self.size.width - LEFT)
+        return 0.0 if whole is None else 2 * anchored(*self.view.visible(whole), columns).bin
+
+    def _under(self, column: int) -> float | None:
+        """x axis position under a column of the widget; None outside the chart."""
+        whole = self._extent()
+        width = self.size.width - LEFT
+        if whole is None or not 0 <= column - LEFT < width:
+            return None
+        window = anchored(*self.view.visible(whole), 2 * width)
+        return window.x0 + (column - LEFT + 0.5) * 2 * window.bin
 
     def action_toggle_log(self) -> None:
         """Linear or logarithmic y."""
-        self.log_y = not self.log_y
-        self.refresh()
+        self.view.log_y = not self.view.log_y
+        self._changed()
 
     def action_smooth(self, direction: int) -> None:
         """Next stronger or weaker smoothing."""
-        index = min(range(len(self.WEIGHTS)), key=lambda i: abs(self.WEIGHTS[i] - self.weight))
-        self.weight = self.WEIGHTS[max(0, min(len(self.WEIGHTS) - 1, index + direction))]
-        for line in self.lines:
-            line.series.resmooth(self.weight)
-        self.refresh()
+        index = min(range(len(WEIGHTS)), key=lambda i: abs(WEIGHTS[i] - self.view.weight))
+        self.view.weight = WEIGHTS[max(0, min(len(WEIGHTS) - 1, index + direction))]
+        self._smooth_alike()
+        self._changed()
 
     def action_axis(self) -> None:
-        """Steps or time since the start."""
-        self.by_time = not self.by_time
-        self.zoom = None
-        self.refresh()
+        """Steps, time since the start, clock, samples, tokens."""
+        view = self.view
+        view.axis = AXES[(AXES.index(view.axis) + 1) % len(AXES)]
+        view.follow()
+        if view.cross is not None:
+            view.cross = self._newest()
+        self._changed()
+
+    def action_fit(self) -> None:
+        """Fit y to everything, or to the middle 98 % with marks for the rest."""
+        self.view.robust = not self.view.robust
+        self._changed()
+
+    def action_difference(self) -> None:
+        """Show experiment minus control below, or not."""
+        self.view.difference = not self.view.difference
+        self._changed()
+
+    def action_cross(self) -> None:
+        """Crosshair on the newest visible point, or none."""
+        self.view.cross = self._newest() if self.view.cross is None else None
+        self._changed()
+
+    def _newest(self) -> float | None:
+        whole = self._extent()
+        if whole is None:
+            return None
+        return nearest(self.lines, self.view.axis, self.view.visible(whole)[1])
 
     def action_zoom(self, factor: float) -> None:
-        """Show half or twice the range around the newest visible point."""
-        extent = self.extent()
-        if extent is None:
-            return
-        x0, x1 = self.zoom or extent
-        span = max((x1 - x0) * factor, (extent[1] - extent[0]) / 1000)
-        x0, x1 = max(extent[0], x1 - span), x1
-        self.zoom = None if x0 <= extent[0] and x1 >= extent[1] else (x0, x1)
-        self.refresh()
+        """Show half or twice the range around the crosshair, else around the newest visible point."""
+        whole = self._extent()
+        if whole is not None:
+            self.view.zoom_at(factor, whole, self.view.cross)
+            self._changed()
 
     def action_pan(self, part: float) -> None:
         """Move the visible range by a part of its width."""
-        extent = self.extent()
-        if extent is None or self.zoom is None:
+        whole = self._extent()
+        if whole is not None:
+            low, high = self.view.visible(whole)
+            self.view.pan((high - low) * part, whole)
+            self._changed()
+
+    def action_left(self) -> None:
+        """Crosshair or range to the left."""
+        self._sideways(-1)
+
+    def action_right(self) -> None:
+        """Crosshair or range to the right."""
+        self._sideways(1)
+
+    def _sideways(self, direction: int) -> None:
+        view, whole = self.view, self._extent()
+        if view.cross is None or whole is None:
+            self.action_pan(0.2 * direction)
             return
-        x0, x1 = self.zoom
-        shift = (x1 - x0) * part
-        shift = max(extent[0] - x0, min(extent[1] - x1, shift))
-        self.zoom = (x0 + shift, x1 + shift)
-        self.refresh()
+        view.cross = neighbour(self.lines, view.axis, view.cross, direction * self._cell)
+        low, high = view.visible(whole)
+        if view.cross is not None and not low <= view.cross <= high:
+            view.pan(view.cross - (low if direction < 0 else high), whole)
+        self._changed()
 
     def action_follow(self) -> None:
         """Show everything again and follow the newest point."""
-        self.zoom = None
-        self.refresh()
+        self.view.follow()
+        self._changed()
+
+    # --- the mouse ----------------------------------------------------------------------------
+
+    def _wheel(self, event: events.MouseEvent, factor: float) -> None:
+        event.stop()
+        whole = self._extent()
+        if whole is not None:
+            self.view.zoom_at(factor, whole, self._under(event.x))
+            self._changed()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Zoom in."""
-        event.stop()
-        self.action_zoom(0.8)
+        """Zoom in at the pointer."""
+        self._wheel(event, 0.8)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Zoom out."""
-        event.stop()
-        self.action_zoom(1.25)
+        """Zoom out at the pointer."""
+        self._wheel(event, 1.25)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Begin of a click or of a drag."""
+        self._dragged = event.x
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """A drag moves the range; without a button the crosshair goes along."""
+        whole = self._extent()
+        if whole is None:
+            return
+        if self._dragged is not None and event.x != self._dragged:
+            self.view.pan((self._dragged - event.x) * self._cell, whole)
+            self._dragged = event.x
+            self._changed()
+        elif self._dragged is None and self.view.cross is not None:
+            self._point(event.x)
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        """End of a drag."""
+        self._dragged = None
+        self.release_mouse()
+
+    def on_click(self, event: events.Click) -> None:
+        """The crosshair on the point under the pointer."""
+        self._point(event.x)
+
+    def _point(self, column: int) -> None:
+        under = self._under(column)
+        at = None if under is None else nearest(self.lines, self.view.axis, under)
+        if at is not None and at != self.view.cross:
+            self.view.cross = at
+            self._changed()
