@@ -25,6 +25,7 @@ from tui.roadmap.workspace import Workspace
 from tui.settings import SettingsError
 
 LAZY = {
+    "curve": ("tui.cli_curve", "curve", "Draw the curves of runs; save them as SVG, PNG or CSV."),
     "demo": (
         "tui.demo",
         "demo_command",

@@ -14,27 +14,23 @@ from pathlib import Path
 from typing import Any
 
 from agents import Gauge, JobStatus, LinkChanged, LinkState
-from pipeline.journal import RunReader, number
+from pipeline.journal import RunReader
 from tui.chart.series import Series
+from tui.curves import Points
 from tui.lights import TunnelView
 from tui.tail import clean
 
 HISTORY = 240
 """Samples of gauge history kept per host (four minutes at 1 Hz)."""
 
+OUTAGES = 100
+"""Times without a link that are remembered for a host."""
+
 FRESH_SECONDS = 10.0
 """A gauge older than this is drawn grey with its age."""
 
 READ_LIMIT = 8 * 2**20
 """Bytes of one journal read at a time, so that a backfill never blocks a frame for long."""
-
-STEP_LIMIT = 10**12
-"""No run has so many steps; a journal that says so is damaged."""
-
-TIME_LIMIT = 10**12
-"""Milliseconds, thirty years."""
-
-CURVES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_s")
 
 
 def whole(value: object) -> int:
@@ -57,6 +53,8 @@ class HostView:
     tunnel: TunnelView | None = None
     lost_since_ms: int | None = None
     """When the link went away, through all attempts to get it back; None while it is live."""
+    outages: deque[tuple[int, int | None]] = field(default_factory=lambda: deque(maxlen=OUTAGES))
+    """From when to when the link was down, UTC ms; the last one is open while it still is."""
 
     @property
     def state(self) -> str:
@@ -94,6 +92,7 @@ class RunView:
     end: dict[str, Any] = field(default_factory=dict)
     behind: int = 0
     first_t: int | None = None
+    points: Points = field(default_factory=Points)
 
     @property
     def name(self) -> str:
@@ -126,6 +125,7 @@ class RunView:
         """Forget everything: the host's file was replaced by another one."""
         self.reader, self.offset, self.series = RunReader(), 0, {}
         self.start, self.model, self.last, self.end, self.first_t = {}, {}, {}, {}, None
+        self.points = Points()
 
     def read(self) -> bool:
         """Take in what the mirror holds beyond the last read; True when anything was new."""
@@ -140,6 +140,7 @@ class RunView:
         self.offset += len(data)
         for event in self.reader.feed(data):
             self._take(event)
+        self.points.flush(self.series)
         return True
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -156,22 +157,7 @@ class RunView:
         elif kind in ("point", "eval"):
             if kind == "point":
                 self.last = event
-            self._plot(event)
-
-    def _plot(self, event: dict[str, Any]) -> None:
-        step, t = event.get("step"), event.get("t")
-        if not isinstance(step, int) or not 0 <= step < STEP_LIMIT:
-            return
-        seconds = 0.0
-        if isinstance(t, int) and self.first_t is not None and 0 <= t - self.first_t < TIME_LIMIT:
-            seconds = (t - self.first_t) / 1000
-        for key in CURVES:
-            try:
-                value = number(event.get(key))
-            except OverflowError:  # an integer of hundreds of digits
-                continue
-            if value is not None:
-                self.series.setdefault(key, Series(key)).append(step, value, seconds)
+            self.points.take(event, self.first_t)
 
 
 JOB_RANK = {"running": 0, "starting": 1, "requested": 2, "unknown": 3}
@@ -199,9 +185,12 @@ class LiveStore:
             host.cpu.append(None)
         host.link = event
         if event.state == LinkState.live:
+            if host.lost_since_ms is not None and host.outages:
+                host.outages[-1] = (host.lost_since_ms, max(host.lost_since_ms, event.since_ms))
             host.lost_since_ms = None
         elif event.state == LinkState.backoff and host.lost_since_ms is None:
             host.lost_since_ms = event.since_ms
+            host.outages.append((event.since_ms, None))
         self.version += 1
 
     def gauge_arrived(self, name: str, gauge: Gauge) -> None:

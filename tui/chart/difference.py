@@ -88,7 +88,7 @@ class Comparison:
         self._clear()
 
     def _clear(self) -> None:
-        self._seen = (self.control.rewinds, self.experiment.rewinds)
+        self._seen = (self.control.generation, self.experiment.generation)
         self._taken = 0
         self._window = 0
         self._at: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
@@ -99,7 +99,7 @@ class Comparison:
 
         None with fewer than five common steps.
         """
-        if self._seen != (self.control.rewinds, self.experiment.rewinds):
+        if self._seen != (self.control.generation, self.experiment.generation):
             self._clear()
         value, mean, low, high = self._parts
         fresh = self._common()

@@ -99,7 +99,8 @@ def picture(
     height: int,
     *,
     title: str = "",
-    pen: Pen = Pen(),
+    pen: Pen = PLAIN_PEN,
+    comparison: Comparison | None = None,
     empty: str = "no points yet",
 ) -> Rows:
     """The whole chart in `width` x `height` cells: legend, curves, difference, axis.

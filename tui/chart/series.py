@@ -81,6 +81,9 @@ class Series:
         self._bad: list[int] = []
         self.branches: list[Branch] = []
         self.rewinds = 0
+        """Restarts from a checkpoint."""
+        self.generation = 0
+        """Changes whenever points that stood have been taken back."""
 
     def __len__(self) -> int:
         return len(self._x)
@@ -132,12 +135,10 @@ class Series:
         """Add a point; one that goes back in x starts a new attempt at that x."""
         if len(self._x) and x <= self._x.view[-1]:
             self._rewind(x)
-        if tokens is not None and self._tokens is None:
-            self._tokens = Column(len(self._x) + 1)
-            self._tokens.extend(np.zeros(len(self._x)))
-        if self._tokens is not None:
-            seen = float(self._tokens.view[-1]) if len(self._tokens) else 0.0
-            self._tokens.append(seen if tokens is None else max(seen, tokens))
+        if tokens is not None or self._tokens is not None:
+            counts = self._token_column()
+            seen = float(counts.view[-1]) if len(counts) else 0.0
+            counts.append(seen if tokens is None else max(seen, tokens))
         if not math.isfinite(y):
             self._bad.append(len(self._y))
         self._t.append(max(t, float(self._t.view[-1])) if len(self._t) else t)
@@ -149,18 +150,34 @@ class Series:
         for x, y in points:
             self.append(x, y)
 
-    def extend_columns(self, x: FloatArray, y: FloatArray, t: FloatArray) -> None:
+    def extend_columns(
+        self, x: FloatArray, y: FloatArray, t: FloatArray, tokens: FloatArray | None = None
+    ) -> None:
         """Add many points at once; the arrays have shape (n,). Equal to n calls of `append`."""
-        rising = len(x) and bool((np.diff(x) > 0).all()) and (not len(self) or x[0] > self.x[-1])
-        if not rising or self._tokens is not None:
-            for point in zip(x.tolist(), y.tolist(), t.tolist(), strict=True):
+        if not len(x):
+            return
+        rising = bool((np.diff(x) > 0).all()) and (not len(self) or x[0] > self.x[-1])
+        if not rising:
+            seen = [None] * len(x) if tokens is None else tokens.tolist()
+            for point in zip(x.tolist(), y.tolist(), t.tolist(), seen, strict=True):
                 self.append(*point)
             return
         before = float(self._t.view[-1]) if len(self._t) else -math.inf
+        if tokens is not None or self._tokens is not None:
+            counts = self._token_column()
+            reached = float(counts.view[-1]) if len(counts) else 0.0
+            new = np.full(len(x), reached) if tokens is None else tokens
+            counts.extend(np.maximum.accumulate(np.maximum(new, reached)))
         self._bad += (np.flatnonzero(~np.isfinite(y)) + len(self._y)).tolist()
         self._x.extend(x)
         self._y.extend(y)
         self._t.extend(np.maximum.accumulate(np.maximum(t, before)))
+
+    def _token_column(self) -> Column:
+        if self._tokens is None:
+            self._tokens = Column(len(self._x) + 1)
+            self._tokens.extend(np.zeros(len(self._x)))
+        return self._tokens
 
     def resmooth(self, weight: float) -> None:
         """Smooth everything anew with another weight. ValueError outside [0, 1)."""
@@ -171,8 +188,10 @@ class Series:
         keep = int(np.searchsorted(self._x.view, x, side="left"))
         tokens = np.zeros(0) if self._tokens is None else self._tokens.view[keep:].copy()
         x_old, t_old, y_old = (c.view[keep:].copy() for c in (self._x, self._t, self._y))
-        self.branches = [*self.branches, Branch(x_old, t_old, y_old, tokens)][-BRANCHES:]
-        self.rewinds += 1
+        self.generation += 1
+        if len(x_old) > 1 or x_old[0] != x:  # a step that is only told again is no new attempt
+            self.rewinds += 1
+            self.branches = [*self.branches, Branch(x_old, t_old, y_old, tokens)][-BRANCHES:]
         for column in (self._x, self._t, self._y, self._tokens):
             if column is not None:
                 column.truncate(keep)

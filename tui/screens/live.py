@@ -10,35 +10,26 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from tui import rows
+from tui.curves import TITLES, lines_of
 from tui.gauge_model import gauge_model
-from tui.live import CURVES
+from tui.screens.chart_actions import CHART_BAR, CHART_BINDINGS, ChartActions
 from tui.screens.room import Room
-from tui.widgets.curve import Curve, CurveLine
+from tui.widgets.curve import Curve
 from tui.widgets.gauges import GaugePanel
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import RowList
 
-TITLES = {
-    "loss": "train loss",
-    "eval_loss": "validation loss",
-    "learning_rate": "learning rate",
-    "grad_norm": "gradient norm",
-    "tokens_per_s": "tokens/s",
-}
-ARM_COLORS = {"control": 0, "experiment": 1}
+MOST_RUNS = 12
+"""Curves over each other; more cannot be told apart."""
 
 
-class LiveScreen(Room):
+class LiveScreen(ChartActions, Room):
     """W9 of the plan."""
 
     PLACE = "Live"
     KEYS = (
-        Key("m", "metric", "screen.metric"),
-        Key("l", "log y", "screen.curve('toggle_log')"),
-        Key("s/S", "smooth", "screen.curve('smooth', 1)"),
-        Key("x", "axis", "screen.curve('axis')"),
-        Key("+/-", "zoom", "screen.curve('zoom', 0.5)"),
-        Key("f", "follow", "screen.curve('follow')"),
+        *CHART_BAR,
+        Key("z", "chart only", "screen.zoom_chart"),
         Key("space", "overlay run", "screen.overlay"),
         Key("enter", "log", "screen.log"),
         Key("t", "train", "app.train"),
@@ -47,16 +38,7 @@ class LiveScreen(Room):
         Key("r", "reconnect", "app.refresh_all"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("m", "metric", "Metric", id="curve.metric"),
-        Binding("l", "curve('toggle_log')", show=False, id="curve.log"),
-        Binding("s", "curve('smooth',1)", show=False, id="curve.smoother"),
-        Binding("S", "curve('smooth',-1)", show=False, id="curve.rougher"),
-        Binding("x", "curve('axis')", show=False, id="curve.axis"),
-        Binding("plus,equals_sign", "curve('zoom',0.5)", show=False, id="curve.zoom_in"),
-        Binding("minus", "curve('zoom',2.0)", show=False, id="curve.zoom_out"),
-        Binding("left", "curve('pan',-0.2)", show=False, id="curve.pan_left"),
-        Binding("right", "curve('pan',0.2)", show=False, id="curve.pan_right"),
-        Binding("f,0", "curve('follow')", show=False, id="curve.follow"),
+        *CHART_BINDINGS,
         Binding("space", "overlay", "Overlay run", id="curve.overlay"),
         Binding("X", "stop_job", "Stop job", id="job.stop"),
         Binding("M", "app.mlflow", "MLflow", show=False, id="mlflow.key"),
@@ -66,7 +48,6 @@ class LiveScreen(Room):
 
     def __init__(self) -> None:
         super().__init__()
-        self.metric = "loss"
         self.chosen: tuple[tuple[str, str], ...] = ()
 
     def body(self) -> list[Widget]:
@@ -90,7 +71,7 @@ class LiveScreen(Room):
             panel = self.query_one_optional(f"#gauge-{index}", GaugePanel)
             if panel is not None:
                 panel.show(gauge_model(host, now, limit if host.role == "tower" else None))
-        self._update_curve()
+        self.update_chart()
         jobs = self.query_one("#jobs", RowList)
         jobs.set_rows(
             [
@@ -99,32 +80,15 @@ class LiveScreen(Room):
             ]
         )
 
-    def _update_curve(self) -> None:
+    def update_chart(self) -> None:
+        """The curves of the chosen runs, or of the newest pair."""
         curve = self.query_one("#curve", Curve)
-        lines: list[CurveLine] = []
-        spare = 2
-        for run in self.gonogo.fleet.store.pair(self.chosen)[:4]:
-            series = run.series.get(self.metric)
-            color = ARM_COLORS.get(run.arm)
-            if color is None or any(line.color == color for line in lines):
-                color, spare = spare % 4, spare + 1
-            if series is not None:
-                lines.append(CurveLine(series, run.name, color))
+        store = self.gonogo.fleet.store
         curve.title = TITLES[self.metric]
         curve.empty_text = "no points yet   t starts a training"
-        curve.show(tuple(lines))
+        curve.show(lines_of(store.pair(self.chosen), self.metric, store))
 
     # --- actions ------------------------------------------------------------------------------
-
-    def action_curve(self, name: str, *arguments: float) -> None:
-        """Pass a chart key on to the chart, whatever has the focus."""
-        getattr(self.query_one("#curve", Curve), f"action_{name}")(*arguments)
-
-    def action_metric(self) -> None:
-        """Next metric."""
-        self.metric = CURVES[(CURVES.index(self.metric) + 1) % len(CURVES)]
-        self.query_one("#curve", Curve).zoom = None
-        self._update_curve()
 
     def current_job(self) -> tuple[str, str] | None:
         """Host and id of the job under the cursor."""
@@ -139,8 +103,8 @@ class LiveScreen(Room):
             self.notify("This job writes no run journal, so it has no curve.", markup=False)
             return
         kept = tuple(k for k in self.chosen if k != key)
-        self.chosen = kept if len(kept) < len(self.chosen) else (*self.chosen, key)[-4:]
-        self._update_curve()
+        self.chosen = kept if len(kept) < len(self.chosen) else (*self.chosen, key)[-MOST_RUNS:]
+        self.update_chart()
 
     def action_stop_job(self) -> None:
         """Stop the job under the cursor (asks first)."""

@@ -28,7 +28,7 @@ CHART_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("y", "fit", "robust y", "curve.fit"),
     ("c", "cross", "crosshair", "curve.cross"),
     ("d", "difference", "difference", "curve.difference"),
-    ("plus,equals_sign", "zoom(0.5)", "zoom in", "curve.zoom_in"),
+    ("plus", "zoom(0.5)", "zoom in", "curve.zoom_in"),
     ("minus", "zoom(2.0)", "zoom out", "curve.zoom_out"),
     ("left", "left", "left", "curve.pan_left"),
     ("right", "right", "right", "curve.pan_right"),
@@ -99,7 +99,7 @@ class Curve(Widget, can_focus=True):
 
     def _signature(self) -> object:
         data = tuple(
-            (line.name, line.color, line.outages, len(line.series), line.series.rewinds,
+            (line.name, line.color, line.outages, len(line.series), line.series.generation,
              id(line.series))
             for line in self.lines
         )  # fmt: skip
