@@ -68,7 +68,7 @@ def moving_interval(values: FloatArray, window: int) -> tuple[FloatArray, FloatA
         return out
 
     count = trailing(good.astype(np.float64))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         mean = trailing(clean) / count
         spread = np.maximum(0.0, trailing(clean * clean) - count * mean * mean) / (count - 1)
         half = t_quantile(np.maximum(count - 1, 1)) * np.sqrt(spread / count)
