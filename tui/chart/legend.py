@@ -33,12 +33,12 @@ def legend(
             )
         if facts:
             runs.append((f" {', '.join(facts)}", "mark"))
-    down = any(end is None for line in lines for _, end in line.outages)
+    down = bool(plot.bands)
     modes = [
         "log y" if view.log_y else "",
         f"smooth {view.weight:g}" if view.weight else "raw",
         "robust y" if view.robust else "",
-        "link down" if down else "",
+        "dots: link down" if down else "",
         ("zoomed, following" if view.tail else "zoomed (f shows all)") if view.zoom else "",
     ]
     runs.append(("   " + "  ".join(mode for mode in modes if mode), "note"))

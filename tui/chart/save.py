@@ -9,16 +9,17 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
-from rich.text import Text
 
 from tui.chart.ema import FloatArray
 from tui.chart.paint import Rows
 from tui.chart.series import Branch
 from tui.chart.view import AXIS_NAMES, CurveLine, View, extent
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 FORMATS = (".svg", ".png", ".csv", ".txt")
 COLORS = ("#1f77b4", "#b8860b", "#2ca02c", "#d62728")
@@ -82,6 +83,8 @@ def plain(rows: Rows) -> str:
 
 def rich_text(rows: Rows) -> Text:
     """The chart in the terminal's colours."""
+    from rich.text import Text
+
     text = Text(no_wrap=True, end="")
     for index, row in enumerate(rows):
         if index:
@@ -93,6 +96,9 @@ def rich_text(rows: Rows) -> Text:
 
 def picture_svg(rows: Rows, title: str) -> str:
     """The chart as it is seen. The picture loads nothing from the network: rich's font links are cut."""
+    from rich._export_format import CONSOLE_SVG_FORMAT
+    from rich.console import Console
+
     width = max(sum(len(part) for part, _ in row) for row in rows)
     console = Console(
         record=True, width=max(20, width), file=io.StringIO(), force_terminal=True, no_color=False

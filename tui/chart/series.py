@@ -52,6 +52,10 @@ class Column:
         self._size = min(self._size, size)
 
 
+LARGEST, SMALLEST = 1e300, 1e-300
+"""Beyond these a value counts as infinite or as 0: differences and steps of an axis must be numbers."""
+
+
 @dataclass(frozen=True, eq=False)
 class Branch:
     """The points of an attempt that a restart from a checkpoint repeated, each array of shape (n,)."""
@@ -139,8 +143,11 @@ class Series:
             counts = self._token_column()
             seen = float(counts.view[-1]) if len(counts) else 0.0
             counts.append(seen if tokens is None else max(seen, tokens))
-        if not math.isfinite(y):
+        if not -LARGEST <= y <= LARGEST:
+            y = y if math.isnan(y) else math.copysign(math.inf, y)
             self._bad.append(len(self._y))
+        elif abs(y) < SMALLEST:
+            y = 0.0
         self._t.append(max(t, float(self._t.view[-1])) if len(self._t) else t)
         self._x.append(x)
         self._y.append(y)
@@ -168,6 +175,8 @@ class Series:
             reached = float(counts.view[-1]) if len(counts) else 0.0
             new = np.full(len(x), reached) if tokens is None else tokens
             counts.extend(np.maximum.accumulate(np.maximum(new, reached)))
+        y = np.where(np.abs(y) > LARGEST, np.copysign(np.inf, y), y)
+        y = np.where(np.abs(y) < SMALLEST, 0.0, y)
         self._bad += (np.flatnonzero(~np.isfinite(y)) + len(self._y)).tolist()
         self._x.extend(x)
         self._y.extend(y)
