@@ -74,6 +74,8 @@ class JobSpec:
     cwd is the home folder). Two starts with the same `op_id` are one job. An exit code in
     `oom_codes` counts as out of memory. With a `container` the Docker engine of the host runs it
     (`cwd` is then a folder in the container, the job's own when empty), else it is a process.
+    With `steps` it is a queue: the host itself starts them one after the other, each after the
+    one before succeeded; each becomes a job of its own with the queue's id in its label `queue`.
     """
 
     name: str
@@ -84,10 +86,13 @@ class JobSpec:
     op_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     oom_codes: tuple[int, ...] = ()
     container: Container | None = None
+    steps: tuple[JobSpec, ...] = ()
 
     @property
     def backend(self) -> str:
-        """`docker` or `process`."""
+        """`docker`, `process`, or `queue` for a job with steps."""
+        if self.steps:
+            return "queue"
         return "process" if self.container is None else "docker"
 
     def params(self) -> dict[str, Any]:
@@ -101,6 +106,7 @@ class JobSpec:
             "oom_codes": list(self.oom_codes),
             "backend": self.backend,
             "container": self.container and self.container.params(),
+            "steps": [step.params() for step in self.steps],
         }
 
 

@@ -67,7 +67,7 @@ class EnergyMeter:
         """Adds what the cards used since the last reading to the jobs that run on them."""
         running = [
             job for job in jobs
-            if str(job.state) == "running" and job.labels.get("kind") != "service"
+            if str(job.state) == "running" and job.labels.get("kind") not in ("service", "queue")
         ]  # fmt: skip
         for job in running:
             self._add(self._job(host, job), gauge, len(running))

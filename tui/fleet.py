@@ -125,9 +125,11 @@ class Fleet:
     async def start_job(self, host: str, job: JobSpec) -> JobStatus:
         """Start a detached job (or find the one that the same op_id started before).
 
-        Raises GateLocked for a job whose label `stage` lies behind the gate before it says GO.
+        Raises GateLocked for a job whose label `stage` lies behind the gate before it says GO,
+        and for a queue that holds such a job.
         """
-        require_gate(self.workspace, str(job.labels.get("stage", "")))
+        for one in (job, *job.steps):
+            require_gate(self.workspace, str(one.labels.get("stage", "")))
         return await self.links[host].start_job(job)
 
     async def stop_job(self, host: str, job_id: str, grace: float = 30) -> JobStatus:

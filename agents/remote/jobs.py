@@ -13,7 +13,7 @@ import re
 import signal
 import time
 
-from agents.remote import launch
+from agents.remote import launch, sequence
 from agents.remote.containers import Containers
 from agents.remote.errors import OpError
 from agents.remote.host import boot_id, is_alive, now_ms
@@ -106,6 +106,8 @@ class JobTable:
             status.update(self.containers.view(job_id, job))
         else:
             self._open(status, job, folder, running)
+        if job.get("backend") == "queue":
+            sequence.describe(status, self.document(job_id, sequence.FILE))
         return status
 
     def _ended(self, status: dict[str, Any], ended: dict[str, Any]) -> None:
@@ -193,7 +195,7 @@ class JobTable:
                 except FileExistsError:
                     continue
             job.update(job_id=job_id, boot_id=self._boot_id, created=now_ms())
-            if job["backend"] == "process":
+            if job["backend"] != "docker":
                 job["warning"] = logout_warning()
             launch.write_json(folder, "job.json", job)
         finally:
@@ -217,7 +219,11 @@ class JobTable:
         if job["backend"] == "docker":
             self.containers.start(job, env, done)
             return
-        pipe = launch.launch(self.folder(job_id), job, env)
+        folder, program = self.folder(job_id), None
+        if job["backend"] == "queue":
+            home, steps = self.home, params["steps"]
+            program = lambda: sequence.run(lambda own: JobTable(home, own), folder, steps)  # noqa: E731
+        pipe = launch.launch(folder, job, env, program)
 
         def confirmed() -> None:
             os.read(pipe, 600)

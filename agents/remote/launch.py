@@ -17,7 +17,9 @@ from agents.remote.host import boot_id, now_ms, process_stat, read_text, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
+
+    Program = Callable[[], int]
 
 DEFAULT_GRACE = 30.0
 AWAITED = (signal.SIGTERM, signal.SIGCHLD)
@@ -56,8 +58,10 @@ def oom_kills() -> int:
     return total
 
 
-def launch(folder: str, job: dict[str, Any], env: dict[str, str]) -> int:
-    """Fork the chain; returns the read end of a pipe.
+def launch(
+    folder: str, job: dict[str, Any], env: dict[str, str], program: Program | None = None
+) -> int:
+    """Fork the chain; returns the read end of a pipe. `program` runs instead of argv.
 
     The supervisor writes ``ok`` to it once the job executes, or ``error`` when it could not
     and exit.json says why; the pipe ends without a word only if the supervisor was killed.
@@ -68,7 +72,7 @@ def launch(folder: str, job: dict[str, Any], env: dict[str, str]) -> int:
         try:
             os.setsid()
             if os.fork() == 0:
-                _Supervisor(folder, job, env, confirm_write).run()
+                _Supervisor(folder, job, env, confirm_write, program).run()
         except BaseException as error:
             try:
                 os.write(confirm_write, ("error: %s" % error).encode("utf-8", "replace")[:500])
@@ -82,7 +86,15 @@ def launch(folder: str, job: dict[str, Any], env: dict[str, str]) -> int:
 
 
 class _Supervisor:
-    def __init__(self, folder: str, job: dict[str, Any], env: dict[str, str], confirm: int) -> None:
+    def __init__(
+        self,
+        folder: str,
+        job: dict[str, Any],
+        env: dict[str, str],
+        confirm: int,
+        program: Program | None,
+    ) -> None:
+        self.program = program
         self.folder = folder
         self.job = job
         self.env = env
@@ -143,6 +155,9 @@ class _Supervisor:
             close_all((error_write,))
             restore_signals()
             os.chdir(self.job["cwd"])
+            if self.program is not None:
+                os.close(error_write)
+                os._exit(self.program())
             argv = self.job["argv"]
             os.execvpe(argv[0], argv, self.env)  # noqa: S606
         except BaseException as error:
@@ -154,7 +169,8 @@ class _Supervisor:
     def _grace(self) -> float:
         try:
             with open(os.path.join(self.folder, "stop.json"), "rb") as file:
-                return min(86400.0, max(0.0, float(json.loads(file.read(4096))["grace"])))
+                grace = min(86400.0, max(0.0, float(json.loads(file.read(4096))["grace"])))
+                return grace + float(self.job.get("margin", 0))
         except (OSError, ValueError, KeyError, TypeError):
             return DEFAULT_GRACE
 

@@ -13,11 +13,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+MAX_STEPS = 32
+QUEUE_MARGIN = 10.0
+"""Seconds that a queue has longer than the job which it stops."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}\Z")
 
 
 def _is_argument(value: Any) -> bool:
     return isinstance(value, str) and "\0" not in value
+
+
+def _check_steps(steps: Any) -> list[str]:
+    """The names of a queue's jobs, each of which could be started by itself."""
+    if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_STEPS:
+        raise OpError("invalid", "a queue has 1 to %d jobs" % MAX_STEPS)
+    for step in steps:
+        if not isinstance(step, dict) or step.get("backend") == "queue":
+            raise OpError("invalid", "a queue holds start requests, no queue in a queue")
+        check_request(step)
+    if len({step["op_id"] for step in steps}) < len(steps):
+        raise OpError("invalid", "the jobs of a queue need an op_id each")
+    return [step["name"] for step in steps]
 
 
 def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -27,7 +43,8 @@ def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str
     backend = params.get("backend") or "process"
     if not isinstance(name, str) or not NAME.match(name):
         raise OpError("invalid", "a job name is lower-case letters, digits, '.', '_', '-'")
-    if not isinstance(argv, list) or not argv or not all(_is_argument(a) for a in argv):
+    is_argv = isinstance(argv, list) and argv and all(_is_argument(a) for a in argv)
+    if backend != "queue" and not is_argv:
         raise OpError("invalid", "argv must be a list of strings without NUL")
     if not isinstance(env, dict) or not all(
         _is_argument(k) and k and "=" not in k and _is_argument(v) for k, v in env.items()
@@ -35,7 +52,9 @@ def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str
         raise OpError("invalid", "env must map names to strings")
     if not isinstance(op_id, str) or not op_id:
         raise OpError("invalid", "a start needs an op_id")
-    if backend not in ("process", "docker"):
+    if backend == "queue":
+        argv = ["queue", *_check_steps(params.get("steps"))]
+    if backend not in ("process", "docker", "queue"):
         raise OpError("invalid", "%r is no backend: process or docker" % (backend,))
     record: dict[str, Any] = {
         "v": 1,
@@ -48,6 +67,8 @@ def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str
         "labels": labels,
         "oom_codes": params.get("oom_codes") or [],
     }
+    if backend == "queue":
+        record["margin"] = QUEUE_MARGIN
     cwd = os.path.expanduser(str(params.get("cwd") or ""))
     if backend == "docker":
         if any(key.upper().startswith("DOCKER_") for key in env):
