@@ -141,7 +141,8 @@ def value_at(x: FloatArray, y: FloatArray, at: float) -> float | None:
         value = float(y[right])
     else:
         part = (at - x[right - 1]) / (x[right] - x[right - 1])
-        value = float(y[right - 1] + part * (y[right] - y[right - 1]))
+        with np.errstate(invalid="ignore", over="ignore"):
+            value = float(y[right - 1] + part * (y[right] - y[right - 1]))
     return value if math.isfinite(value) else None
 
 
