@@ -23,6 +23,8 @@ from agents.trim import names_used, trim
 
 REMOTE = Path(__file__).parent / "remote"
 GPU_MODULES = ("nvml",)
+MACHINE_MODULES = ("machine", "machine_facts", "machine_containers")
+"""Run in child processes of the agent only; they travel packed."""
 MINIMUM = (3, 8)
 NOISE_LIMIT = 64 * 1024
 EXIT_DAMAGED, EXIT_NONE, EXIT_OLD = 96, 97, 98
@@ -116,9 +118,12 @@ def build_payload() -> bytes:
         modules["pynvml"] = bindings
         gpu = _pack("agents.remote.nvml", modules, {})
         extra["gpu"] = base64.b64encode(gpu).decode("ascii")
+    machine = _pack("agents.remote.machine", _sources(list(MACHINE_MODULES)), {})
+    extra["machine"] = base64.b64encode(machine).decode("ascii")
+    apart = (*GPU_MODULES, *MACHINE_MODULES)
     return _pack(
         "agents.remote.main",
-        _sources([name for name in names if name not in GPU_MODULES]),
+        _sources([name for name in names if name not in apart]),
         extra,
     )
 

@@ -150,10 +150,12 @@ def run_command(
     done: Callable[[int | None, bytes], None],
     limit: int = 65536,
     env: dict[str, str] | None = None,
+    data: bytes = b"",
 ) -> None:
     """Run a fixed argv; `done(code, output)` with stdout+stderr cut at `limit` bytes.
 
-    code is None when the time ran out. `env` is the program's whole environment.
+    code is None when the time ran out. `env` is the program's whole environment, `data` (64 KiB at
+    most) its input.
     """
     output = bytearray()
     state = {"late": False}
@@ -170,5 +172,7 @@ def run_command(
         output.extend(data[: max(0, limit - len(output))])
 
     child = Child(loop, argv, collect, finish, merge_stderr=True, env=env)
+    if data:
+        child.write(data)
     child.close_stdin()
     timer = loop.later(timeout, expire)

@@ -14,6 +14,7 @@ import time
 
 from agents.remote import download, probes
 from agents.remote.channel import Channel
+from agents.remote.checks import Machine
 from agents.remote.errors import OpError
 from agents.remote.gpu import Gpu
 from agents.remote.host import hello, now_ms
@@ -37,6 +38,7 @@ class Agent:
     def __init__(self, nonce: str, extra: dict[str, Any]) -> None:
         self._extra = extra
         self.loop = Loop()
+        self.machine = Machine(self.loop, extra)
         self.channel = Channel(self.loop, self._receive)
         self.home = os.path.expanduser("~")
         self.table = JobTable(self.home, self.loop)
@@ -191,9 +193,8 @@ class Agent:
 
     def _op_probe(self, params: Any, blob: Any, done: Any, fail: Any) -> None:
         inner = params.get("params")
-        probes.probe(
-            self.loop, params.get("name"), inner if isinstance(inner, dict) else {}, done, fail
-        )
+        told = inner if isinstance(inner, dict) else {}
+        probes.probe(self.loop, self.machine, params.get("name"), told, done, fail)
 
     def run(self) -> None:
         for name in ("SIGTERM", "SIGHUP", "SIGINT"):

@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Callable
 
+    from agents.remote.checks import Machine
     from agents.remote.loop import Loop
 
     Done = Callable[[dict[str, Any]], None]
@@ -26,7 +27,9 @@ HEAD = 4096
 STEP = 1 << 20
 
 
-def probe(loop: Loop, name: Any, params: dict[str, Any], done: Done, fail: Fail) -> None:
+def probe(
+    loop: Loop, machine: Machine, name: Any, params: dict[str, Any], done: Done, fail: Fail
+) -> None:
     """Run one probe and call `done(result)` or `fail(code, sentence)` later."""
     if name == "file":
         loop.work(_file(str(params.get("path", "")), done, fail))
@@ -38,7 +41,7 @@ def probe(loop: Loop, name: Any, params: dict[str, Any], done: Done, fail: Fail)
         limit = min(int(params.get("limit", HEAD)), MAX_ANSWER)
         _http(loop, str(params.get("url", "")), float(params.get("timeout", 10)), limit, done)
     else:
-        raise OpError("unknown-probe", "there is no probe %r" % (name,))
+        machine.ask(str(name), params, done, fail)
 
 
 def _file(path: str, done: Done, fail: Fail) -> Any:
