@@ -13,7 +13,7 @@ from tui.roadmap.state import Verdict
 from tui.roadmap.workspace import Workspace
 
 if TYPE_CHECKING:
-    from agents import Event, HostLink
+    from agents import Event, HostLink, Tunnel
 
 CONNECT_SECONDS = 8.0  # below the time limit of a check: a dead host is out of reach, not slow
 MIRROR_SECONDS = 20.0
@@ -57,6 +57,11 @@ class Links:
         """One probe of a host; raises LinkDown, RemoteError, or KeyError for an unknown host."""
         await asyncio.shield(self.open(host))
         return await self._links[host].probe(name, **params)
+
+    async def forward(self, host: str, port: int) -> Tunnel:
+        """A tunnel on a free local port; raises LinkDown, or KeyError for an unknown host."""
+        await asyncio.shield(self.open(host))
+        return await self._links[host].open_tunnel(port)
 
     async def catch_up(self) -> None:
         """Waits until the runs of all hosts that can be reached are mirrored, at most for a while."""

@@ -116,6 +116,11 @@ class Fleet:
         """One probe of the remote program's fixed list; LinkDown when the host is out of reach."""
         return await self.links[host].probe(name, **params)
 
+    async def forward(self, host: str, port: int) -> Tunnel:
+        """A tunnel of its own on a free local port; LinkDown when the host is out of reach."""
+        await self.links[host].wait_live(0.0)
+        return await self.links[host].open_tunnel(port)
+
     async def verify(
         self, ids: Iterable[str], on_result: Callable[[Verdict], None] | None = None
     ) -> list[Verdict]:

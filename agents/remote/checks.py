@@ -43,7 +43,9 @@ class Machine:
         if name not in NAMES or not self._packed:
             raise OpError("unknown-probe", "there is no probe %r" % (name,))
         if name in self._hanging:
-            raise OpError("timeout", "the %s probe before this one still hangs in the kernel" % name)
+            raise OpError(
+                "timeout", "the %s probe before this one still hangs in the kernel" % name
+            )
         timeout = max(0.5, min(LONGEST, float(params.get("timeout", 10))))
         told = {key: params[key] for key in ALLOWED if key in params}
         told["limit"] = max(0.3, min(float(told.get("limit", timeout)), timeout - 0.5))

@@ -111,7 +111,9 @@ def containers(params: dict[str, Any]) -> dict[str, Any]:
         str(row["ID"])
         for row in rows
         if row.get("ID")
-        and (port in str(row.get("Ports")) or word in "%s %s" % (row.get("Names"), row.get("Image")))
+        and (
+            port in str(row.get("Ports")) or word in "%s %s" % (row.get("Names"), row.get("Image"))
+        )
     ][:5]
     found = []
     for one in wanted:

@@ -51,7 +51,9 @@ def gpu(params: dict[str, Any]) -> dict[str, Any]:
     if not program:
         return dict(found, code=None, text="", cuda="")
     fields = CARD
-    code, text = run([program, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"], limit)
+    code, text = run(
+        [program, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"], limit
+    )
     if code and "compute_cap" in text:  # drivers before 2021 do not know the field
         fields = CARD[:-1]
         code, text = run(
@@ -79,7 +81,9 @@ def system(params: dict[str, Any]) -> dict[str, Any]:
     kernel = os.uname()
     wsl = "microsoft" in kernel.release.lower() or os.path.exists("/dev/dxg")
     user = os.path.join("/var/lib/systemd/linger", os.environ.get("USER", "") or "-")
-    killing = re.findall(r"^\s*KillUserProcesses\s*=\s*(\w+)", read("/etc/systemd/logind.conf"), re.M)
+    killing = re.findall(
+        r"^\s*KillUserProcesses\s*=\s*(\w+)", read("/etc/systemd/logind.conf"), re.M
+    )
     found: dict[str, Any] = {
         "system": kernel.sysname,
         "release": kernel.release,
@@ -94,7 +98,7 @@ def system(params: dict[str, Any]) -> dict[str, Any]:
         "t_ms": int(time.time() * 1000),
     }
     try:
-        space = os.statvfs("/dev/shm")
+        space = os.statvfs("/dev/shm")  # noqa: S108
         found["shm"] = space.f_frsize * space.f_blocks
     except OSError:
         found["shm"] = None

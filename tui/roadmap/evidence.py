@@ -13,24 +13,42 @@ from uuid import uuid4
 
 from tui.roadmap.document import Document
 from tui.roadmap.errors import NotSaved, UnknownId, WorkspaceError
+from tui.roadmap.redact import redact, redacted
 
 _HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})$")
 MAX_BYTES = 256 * 1024
-"""Longer evidence keeps its beginning and says so."""
+"""Longer evidence keeps its beginning and its end, and says so."""
 MAX_READ = 16 * 1024 * 1024
 """Evidence may also be a whole results file."""
 
 
+def _cut(blob: bytes) -> bytes:
+    """Head and tail of too long a text, as JSON of at most MAX_BYTES."""
+    half = MAX_BYTES // 2
+    while True:
+        kept = {
+            "cut": True,
+            "bytes": len(blob),
+            "head": blob[:half].decode("utf-8", "ignore"),
+            "tail": blob[-half:].decode("utf-8", "ignore"),
+        }
+        short = json.dumps(kept, ensure_ascii=False).encode()
+        if len(short) <= MAX_BYTES:
+            return short
+        half = half * MAX_BYTES // len(short) - 64  # quotes and line ends grow in JSON
+
+
 def put(folder: Path, content: Any) -> str:
-    """Writes `content` as JSON to `folder/<sha256>`; returns "sha256:<hex>". Raises NotSaved."""
-    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True, default=str)
+    """Writes `content`, redacted, as JSON to `folder/<sha256>`; returns "sha256:<hex>". Raises NotSaved."""
+    text = json.dumps(
+        redacted(content),
+        ensure_ascii=False,
+        indent=1,
+        sort_keys=True,
+        default=lambda v: redact(str(v)),
+    )
     blob = text.encode("utf-8", "replace")
-    if len(blob) > MAX_BYTES:
-        head = blob[: MAX_BYTES // 2].decode("utf-8", "ignore")
-        blob = json.dumps(
-            {"cut": True, "bytes": len(blob), "head": head}, ensure_ascii=False
-        ).encode()
-    return keep(folder, blob)
+    return keep(folder, _cut(blob) if len(blob) > MAX_BYTES else blob)
 
 
 def keep(folder: Path, blob: bytes) -> str:

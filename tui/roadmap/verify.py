@@ -18,6 +18,7 @@ from tui.roadmap.entries import Tick, Verdict
 from tui.roadmap.errors import InvalidValue, UnknownId
 from tui.roadmap.freshness import AGEING, MAX_LABEL
 from tui.roadmap.public import Public
+from tui.roadmap.redact import redact
 from tui.roadmap.rules.base import Context, Finding, HostProbes, ProbeFailed, Unreachable
 from tui.roadmap.rules.registry import RULES
 from tui.roadmap.state import State
@@ -161,8 +162,8 @@ class _Verifier:
         short = replace(
             finding,
             expected=_line(finding.expected),
-            found=_line(finding.found),
-            reason=_line(finding.reason),
+            found=_line(redact(finding.found)),
+            reason=_line(redact(finding.reason)),
         )
         content = {
             "item": item, "rule": binding.rule, "parameters": binding.params.model_dump(mode="json"),
@@ -222,6 +223,7 @@ async def verify(
     finally:
         for task in (*verifier.found.values(), *verifier.verdicts.values()):
             task.cancel()
+        verifier.context.close()
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:

@@ -6,7 +6,9 @@ never run. Rules that look at hosts ask fixed probes; rules that look at files s
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -39,7 +41,10 @@ class ProbeFailed(Exception):
 
 
 class HostProbes(Protocol):
-    """Whatever can ask a host one of the fixed probes ("file", "docker_image", "http")."""
+    """Whatever can ask a host one of the fixed probes of `agents.remote`.
+
+    One that also has `forward(host, port)` gives a local port that leads there (`.url`, `.close()`).
+    """
 
     async def probe(self, host: str, name: str, **params: Any) -> dict[str, Any]:
         """The answer of the host; raises Unreachable or ProbeFailed (or what agents raises for them)."""
@@ -129,6 +134,7 @@ class Context:
     evaluate: Callable[[str], Awaitable[Finding | None]]
     state: State
     public: Public
+    facts: dict[str, asyncio.Task[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -146,6 +152,23 @@ class Context:
         if self.probes is None:
             raise Unreachable(f"there is no link to {host}")
         return await self.probes.probe(host, name, **params)
+
+    async def fact(
+        self, host: str, name: str, *, timeout: float = 12.0, **params: Any
+    ) -> dict[str, Any]:
+        """The answer of a probe that several checks of one batch share; it is asked once."""
+        key = json.dumps([host, name, timeout, params], sort_keys=True)
+        if key not in self.facts:
+            asking = self.ask(host, name, timeout=timeout, **params)
+            self.facts[key] = asyncio.ensure_future(asking)
+        return await asyncio.shield(self.facts[key])
+
+    def close(self) -> None:
+        """Ends questions that nobody waits for any more."""
+        for task in self.facts.values():
+            if task.done() and not task.cancelled():
+                task.exception()
+            task.cancel()
 
     def host(self, role: str) -> str:
         """Name of the host that plays a role. Raises Unreachable where the settings name none."""

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from tui.roadmap.rules import (
     artifacts,
+    desk,
     facts,
     files,
     github,
     hosts,
     jsonfile,
     launch,
+    machine,
     plan,
     repository,
     runs,
@@ -25,8 +27,8 @@ from tui.roadmap.rules import (
 from tui.roadmap.rules.base import Rule
 
 MODULES = (
-    artifacts, facts, files, github, hosts, jsonfile, launch, plan, repository, runs, scores, texts,
-    tracking, training, web,
+    artifacts, desk, facts, files, github, hosts, jsonfile, launch, machine, plan, repository, runs,
+    scores, texts, tracking, training, web,
 )  # fmt: skip
 RULES: dict[str, Rule] = {name: rule for module in MODULES for name, rule in module.RULES.items()}
 """Every rule that a binding may name."""
