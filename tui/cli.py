@@ -32,6 +32,7 @@ LAZY = {
         "Show it all on this machine, with real trainings over SSH.",
     ),
     "jobs": ("tui.cli_jobs", "jobs", "List the jobs of every host."),
+    "train": ("tui.cli_train", "train", "Start a training or a pair, after its checks."),
     "stop": ("tui.cli_jobs", "stop", "Stop a running job by its id or name."),
     "send": ("tui.cli_files", "send", "Send a file to a host, resumable and checked."),
     "fetch": ("tui.cli_files", "fetch", "Fetch a job's adapter, resumable and checked."),

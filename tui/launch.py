@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 import uuid
+from collections.abc import Sequence
 
 from agents import Container, JobSpec, Mount
 from tui.settings import Settings
@@ -88,8 +89,12 @@ def train_job(
     seed: int = 0,
     model: str = "",
     op_id: str = "",
+    options: Sequence[str] = (),
 ) -> JobSpec:
-    """Train one arm on `dataset` (a path on the training host) for `max_steps` optimizer steps."""
+    """Train one arm on `dataset` (a path on the training host) for `max_steps` optimizer steps.
+
+    `options` are more words for the training program.
+    """
     python = _training_python(settings)
     model = model or settings.training.model
     argv = [
@@ -101,6 +106,7 @@ def train_job(
         "--max-steps", str(max_steps),
         "--name", name,
         "--stage", stage,
+        *options,
     ]  # fmt: skip
     uri = tracking_uri(settings)
     if uri:

@@ -120,7 +120,8 @@ class PublicSettings(_Strict):
 class TrainingSettings(_Strict):
     """Defaults of a training run; paths are paths on the training host.
 
-    The last five count where that host's backend is docker: `mounts` are more paths of the host
+    `vram_gb` (GiB) and `disk_gb` must be free before a start. What begins with `image` and ends
+    with `network` counts where that host's backend is docker: `mounts` are more paths of the host
     that a container sees, "/path" or "/path:rw" (dataset and model come by themselves); `memory`
     is the limit over which a run is out of memory; `network` "" is chosen by the tracking URI.
     """
@@ -138,6 +139,8 @@ class TrainingSettings(_Strict):
     shm_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     gpus: bool = True
     network: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
+    vram_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7.0
+    disk_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
 
 
 class Settings(_Strict):
@@ -286,6 +289,8 @@ role = "server"
 # memory_gb = 24            # over it a run is out of memory; unset: no limit
 # shm_gb = 1
 # gpus = true
+# vram_gb = 7               # free before a start
+# disk_gb = 5
 
 [public]                    # services that checks of the launch ask: no account, no secret
 # enabled = true            # false: never asked, their boxes say so
