@@ -72,7 +72,8 @@ def checks(answer):
 def test_a_dry_run_shows_everything_and_starts_nothing(ws, home):
     local = dataset(ws)
     code, answer = gonogo(
-        ws, "train", "--dry-run", "--dataset", "datasets/small.jsonl", "--recipe", "accum=2 lr=1e-3", "--seed", "3"
+        ws, "train", "--dry-run", "--dataset", "datasets/small.jsonl",
+        "--recipe", "accum=2 lr=1e-3", "--seed", "3"
     )  # fmt: skip
     assert (code, answer["started"], answer["plan"]["ready"]) == (0, None, True)
     digest = hashlib.sha256(local.read_bytes()).hexdigest()[:12]
