@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class HostLink(HostRequests):
         self._jump = ClockJump()
         self._liveness: Liveness | None = None
         self._windows = False
+        self._quiet = False
 
     # -- the connect loop ---------------------------------------------------------------
 
@@ -146,6 +148,8 @@ class HostLink(HostRequests):
         self.host_info = session.hello
         rebooted = before is not None and before != session.hello.get("boot_id")
         self._session = session
+        if self._quiet:
+            session.send({"m": "quiet", "on": True})
         self._jobs.connected(session.send)
         self._set(LinkState.live, "the host rebooted meanwhile" if rebooted else "connected")
 
@@ -234,6 +238,15 @@ class HostLink(HostRequests):
         )
 
     # -- what the program asks for ------------------------------------------------------
+
+    def quiet(self, on: bool) -> None:
+        """Nobody looks: a host without running jobs sends its gauge every 5 s only."""
+        if on is self._quiet:
+            return
+        self._quiet = on
+        if self._session is not None:
+            with suppress(LinkDown):
+                self._session.send({"m": "quiet", "on": on})
 
     def retry_now(self) -> None:
         """Try at once, also from needs-user; no effect while connected."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ClassVar
 
-from textual import on
+from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -44,6 +44,9 @@ Story = Callable[["GonogoApp"], Coroutine[Any, Any, None]]
 FRAME_SECONDS = 0.25
 """Gauges and curves are redrawn at most this often, and only when something visible changed."""
 
+AWAY_SECONDS = 120.0
+"""Without a key or the mouse for so long nobody looks; hosts on which nothing runs grow quiet."""
+
 POLL_SECONDS = 0.5
 """How often the state file is looked at for records of other writers."""
 
@@ -79,6 +82,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self._drawn_version = -1
         self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
         self._drawn_second = 0
+        self._touched = time.monotonic()
         self._ascii = AsciiFilter()
         for theme in THEMES:
             self.register_theme(theme)
@@ -160,8 +164,17 @@ class GonogoApp(ServerActions, HostActions, App[None]):
             self._counted = (key, (overall(ws.document, ws.state), money, gate))
         return self._counted[1]
 
+    async def on_event(self, event: events.Event) -> None:
+        """Note when the person last touched the keyboard or the mouse."""
+        if isinstance(event, events.InputEvent):
+            self._touched = time.monotonic()
+        await super().on_event(event)
+
     def _frame(self) -> None:
         room, store = self.room, self.fleet.store
+        away = time.monotonic() - self._touched > AWAY_SECONDS
+        for link in self.fleet.links.values():
+            link.quiet(away)
         if room is None or not room.is_active:
             return
         second = int(store.clock())

@@ -60,6 +60,12 @@ class Gpu:
             return [], self.rung, "the driver has not answered for %d s" % silent
         return self.cards, self.rung, self.reason
 
+    def pace(self, interval: float) -> None:
+        """Read the cards every `interval` seconds from now on. nvidia-smi's loop keeps its own."""
+        if interval != self._interval and self.rung == "nvml" and self._child is not None:
+            self._child.write(b"%g\n" % interval)
+            self._interval = interval
+
     def _climb(self) -> None:
         """Start the rung that is due; called again when it failed."""
         self._buffer = b""

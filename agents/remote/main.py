@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 SILENCE = 60.0
+QUIET = 5.0
 ANSWER_BUDGET = 900_000
 
 
@@ -46,6 +47,8 @@ class Agent:
         self.gpu: Gpu | None = None
         self.tails: Tails | None = None
         self._heard = time.monotonic()
+        self._quiet = False
+        self._sampled = 0.0
         self._ops: dict[str, Callable[..., None]] = {
             "jobs": self._op_jobs,
             "start_job": self._op_start,
@@ -88,6 +91,8 @@ class Agent:
                 self.tails.subscribe(message)
             elif kind == "untail" and self.tails is not None:
                 self.tails.unsubscribe(int(message["sub"]))
+            elif kind == "quiet":
+                self._quiet = bool(message.get("on"))
             elif kind == "welcome" and self.tails is None:
                 self._welcome(message)
         except Exception:
@@ -95,6 +100,7 @@ class Agent:
 
     def _welcome(self, message: dict[str, Any]) -> None:
         interval = max(0.1, min(60.0, float(message.get("gauge_interval", 1.0))))
+        self._interval = interval
         self._sampler = Sampler(str(message.get("disk_path", "~")))
         self._health = Health(self.loop, dict(message.get("health_urls", {})))
         self.gpu = Gpu(self.loop, interval, self._extra, bool(message.get("simulate_gpu")))
@@ -106,8 +112,17 @@ class Agent:
         self.loop.later(min(0.25, interval), lambda: self.loop.every(interval, self._gauge))
 
     def _gauge(self) -> None:
-        gauge = self._sampler.sample()
         jobs = self.watch.running()
+        interval = self._interval
+        if self._quiet and not jobs:
+            # Nobody looks and nothing runs: the card may sleep.
+            interval = max(QUIET, interval)
+            if time.monotonic() - self._sampled < interval - self._interval / 2:
+                return
+        if self.gpu is not None:
+            self.gpu.pace(interval)
+        self._sampled = time.monotonic()
+        gauge = self._sampler.sample()
         cards, rung, reason = (
             self.gpu.read(self._sampler.cpu_percent, jobs) if self.gpu else ([], "", "")
         )

@@ -8,6 +8,7 @@ minute later.
 from __future__ import annotations
 
 import json
+import os
 import select
 import sys
 import time
@@ -107,4 +108,9 @@ def main(argv: list[str], extra: dict[str, Any]) -> None:
             return
         due = max(due + interval, time.monotonic())
         if select.select([0], [], [], max(0.0, due - time.monotonic()))[0]:
-            return
+            # The agent asks for another interval, or is gone.
+            asked = os.read(0, 256).split()
+            if not asked:
+                return
+            interval = float(asked[-1])
+            due = time.monotonic()

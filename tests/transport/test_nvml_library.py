@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import GaugeArrived, bootstrap
+from agents import GaugeArrived, JobSpec, bootstrap
 from agents.remote import gpu
 
 SOURCE = Path(__file__).with_name("fake_nvml.c")
@@ -123,3 +124,30 @@ async def test_a_hanging_driver_stops_the_gpu_gauge_only(
         await gauge(watched, lambda g: g.gpus)
     finally:
         bootstrap.build_payload.cache_clear()
+
+
+async def test_nobody_looking_makes_the_host_quiet(driver, make_link, gauge, wait_until):
+    """No job and nobody there: the card is asked every 5 s; a job or a look brings 0.2 s back."""
+
+    async def arrivals(seconds: float) -> int:
+        before = len(watched.of(GaugeArrived))
+        await asyncio.sleep(seconds)  # the time over which arrivals are counted
+        return len(watched.of(GaugeArrived)) - before
+
+    watched = make_link(gauge_interval=0.2)
+    link = await watched.live()
+    await gauge(watched, lambda g: g.gpus)
+    assert await arrivals(2) >= 6
+    link.quiet(True)
+    await asyncio.sleep(0.5)
+    assert await arrivals(2) <= 1
+    job = await link.start_job(JobSpec("work", ("sleep", "60")))
+    await wait_until(lambda: watched.job_states(job.job_id)[-1] == "running")
+    assert await arrivals(2) >= 6
+    await link.stop_job(job.job_id, 0)
+    await wait_until(lambda: watched.job_states(job.job_id)[-1] == "stopped")
+    await asyncio.sleep(0.5)
+    assert await arrivals(2) <= 1
+    link.quiet(False)
+    assert await arrivals(3) >= 6
+    assert watched.of(GaugeArrived)[-1].gauge.gpus
