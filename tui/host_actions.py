@@ -8,16 +8,14 @@ from typing import Any
 from textual import work
 
 from agents import AgentError, LinkChanged, LoginRequest
-from tui.account_actions import AccountActions
-from tui.launch import train_job
 from tui.roadmap.dates import proposal
 from tui.roadmap.errors import WorkspaceError
-from tui.roadmap.gate_lock import gate_lock
-from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, Entry, FormScreen, LinesScreen
+from tui.screens.dialogs import ConfirmScreen, Entry, FormScreen, LinesScreen
 from tui.tail import tail_lines
+from tui.train_actions import TrainActions
 
 
-class HostActions(AccountActions):
+class HostActions(TrainActions):
     """Mixed into the app beside what concerns the workspace alone."""
 
     # --- probes and evidence ------------------------------------------------------------------
@@ -118,76 +116,6 @@ class HostActions(AccountActions):
             await self.fleet.stop_job(host, job_id)
         except (AgentError, TimeoutError) as problem:
             self.notify(f"{host}: {problem}", severity="error", markup=False)
-
-    @work(group="dialog", exit_on_error=False)
-    async def action_train(self) -> None:
-        """Arm and steps, the exact argv to look at, then the start."""
-        settings = self.ws.settings
-        host = settings.training.host
-        if host not in self.fleet.links:
-            self.notify(
-                f"gonogo.toml names no host “{host}” to train on.", severity="error", markup=False
-            )
-            return
-        arm = await self.push_screen_wait(
-            ChoiceScreen(
-                "Start a training: which arm?",
-                [
-                    ("control", "control      code with its comments"),
-                    ("experiment", "experiment   code plus .comments metadata in the context"),
-                ],
-            )
-        )
-        if arm is None:
-            return
-        form = FormScreen(
-            f"Train {arm} on {host}",
-            [
-                Entry(
-                    "stage",
-                    "Stage of the plan",
-                    "S1",
-                    check=lambda v: gate_lock(self.ws, v),
-                ),
-                Entry("dataset", "Dataset on the host", settings.training.dataset),
-                Entry(
-                    "steps",
-                    "Steps",
-                    str(settings.training.max_steps),
-                    check=lambda v: (
-                        "" if v.isdigit() and int(v) > 0 else "steps: a whole number above 0"
-                    ),
-                ),
-                Entry(
-                    "seed",
-                    "Seed",
-                    "0",
-                    check=lambda v: "" if v.isdigit() else "seed: a whole number",
-                ),
-            ],
-        )
-        typed = await self.push_screen_wait(form)
-        if typed is None:
-            return
-        job = train_job(
-            settings,
-            arm=arm,
-            dataset=typed["dataset"],
-            max_steps=int(typed["steps"]),
-            seed=int(typed["seed"]),
-            name=f"{arm}-s{typed['seed']}",
-            stage=typed["stage"],
-        )
-        if not await self.push_screen_wait(
-            ConfirmScreen(f"Start this on {host}?", " ".join(job.argv))
-        ):
-            return
-        try:
-            status = await self.fleet.start_job(host, job)
-        except (AgentError, WorkspaceError, TimeoutError) as problem:
-            self.notify(f"{host}: {problem}", severity="error", timeout=12, markup=False)
-            return
-        self.notify(f"{status.job_id} started on {host}.", markup=False)
 
     def open_log(self, host: str, job_id: str) -> None:
         """The mirrored log of a job, at its end."""

@@ -50,7 +50,12 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
             app.action_fetch_adapter,
         )
         yield "MLflow", "Start it on the server, open it, end it", app.action_mlflow
-        yield "Start a training", "Control or experiment on the tower", app.action_train
+        yield "Start a training", "One arm, after its checks", app.action_train
+        yield (
+            "Start a pair",
+            "Control, then experiment, queued on the host",
+            app.action_train_pair,
+        )
         yield "Export the roadmap", "Write exports/ROADMAP.md, filled in", app.export_roadmap
     yield "Read-only", "On or off", app.action_toggle_read_only
     yield "Recover", "A damaged line of the state file", app.action_recover
