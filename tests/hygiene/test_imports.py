@@ -20,6 +20,8 @@ WITH_SCREEN = {
     "tui.account_rows",
     "tui.host_actions",
     "tui.server_actions",
+    "tui.train_actions",
+    "tui.job_rows",
     "tui.palette",
     "tui.help",
     "tui.detail",

@@ -74,7 +74,7 @@ class TrainScreen(ModalScreen[TrainRequest | None]):
             yield self._line("Backend", _select("backend", backends, now.backend))
             yield Label(self.complaint, id="error", classes="dialog--error", markup=False)
             yield Label(
-                "tab next   enter goes on   ctrl+s checks and shows the plan   esc cancels",
+                "enter goes on   ctrl+s checks and shows the plan   esc cancels",
                 classes="dialog--hint", markup=False,
             )  # fmt: skip
 
