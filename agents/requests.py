@@ -40,6 +40,10 @@ class HostRequests:
             raise LinkDown(f"{self.name} is not connected: {self.detail}")
         return self._session
 
+    def drop(self) -> None:
+        """Cut the connection without a goodbye, as a lost network does; it comes back by itself."""
+        self._live_session().transport.abort()
+
     async def call(self, op: str, *, timeout: float = 10, **params: Any) -> dict[str, Any]:
         """One request to the agent. Raises LinkDown, RemoteError, TimeoutError."""
         return await self._live_session().call(op, params, timeout=timeout)

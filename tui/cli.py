@@ -38,6 +38,11 @@ LAZY = {
     "fetch": ("tui.cli_files", "fetch", "Fetch a job's adapter, resumable and checked."),
     "tunnel": ("tui.cli_files", "tunnel", "Keep the tunnel to MLflow open; show its lights."),
     "mlflow": ("tui.cli_mlflow", "mlflow", "Start, end or look at MLflow on its host."),
+    "doctor": (
+        "tui.cli_doctor",
+        "doctor",
+        "Look at this machine and the hosts; say what to do next.",
+    ),
     "edit": ("tui.cli_mend", "edit", "Change boxes, blanks and notes as text in $EDITOR."),
     "keys": ("tui.cli_keys", "keys", "List the keys and the ids that [keymap] binds."),
     "recover": ("tui.cli_mend", "recover", "Show or take over a damaged line of the state file."),

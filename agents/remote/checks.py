@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 NAMES = (
     "gpu", "system", "disk", "journal", "vscode", "port",
+    "process", "forget",
     "docker", "docker_gpu", "kernel", "containers",
 )  # fmt: skip
-ALLOWED = ("path", "port", "image", "word", "unit", "limit")
+ALLOWED = ("path", "port", "image", "word", "unit", "limit", "pid", "job_id")
 LONGEST = 600.0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import socket
 import sys
 import time
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 CARD = ("index", "name", "uuid", "driver_version", "memory.total", "memory.used", "compute_cap")
 CUDA = re.compile(r"CUDA Version:\s*(\d+\.\d+)")
+JOB = re.compile(r"doctor-[\w-]{1,40}\Z")
 WALKED = 5000
 
 
@@ -211,7 +214,34 @@ def port(params: dict[str, Any]) -> dict[str, Any]:
         return {"port": number, "listening": asking.connect_ex(("127.0.0.1", number)) == 0}
 
 
+def process(params: dict[str, Any]) -> dict[str, Any]:
+    """{pid, starttime, boot}: what identifies a running process; starttime None when it is gone."""
+    pid, starttime = int(params.get("pid") or 0), None
+    fields = read("/proc/%d/stat" % pid).rpartition(")")[2].split()
+    if len(fields) > 19 and fields[0] not in "ZX":
+        starttime = int(fields[19])
+    return {
+        "pid": pid,
+        "starttime": starttime,
+        "boot": read("/proc/sys/kernel/random/boot_id").strip(),
+    }
+
+
+def forget(params: dict[str, Any]) -> dict[str, Any]:
+    """Takes the folder of an ended job of `gonogo doctor` away, of no other."""
+    job_id = str(params.get("job_id", ""))
+    folder = os.path.join(os.path.expanduser("~/.gonogo/jobs"), job_id)
+    if not JOB.match(job_id) or not os.path.exists(os.path.join(folder, "exit.json")):
+        raise Failed("invalid", "%r is no ended job" % job_id)
+    if json.loads(read(os.path.join(folder, "job.json"))).get("labels") != {"kind": "doctor"}:
+        raise Failed("invalid", "%s is not a job of the doctor" % job_id)
+    shutil.rmtree(folder)
+    return {"removed": job_id}
+
+
 PROBES = {
+    "process": process,
+    "forget": forget,
     "gpu": gpu,
     "system": system,
     "disk": disk,

@@ -205,7 +205,7 @@ async def test_scenario_05_a_host_that_is_off(ws, make_link):
     before = len(ws.journal.records)
     record = ws.record_verdicts(found, "user:ana")
     assert record is not None
-    assert len(record.data["ops"]) == 7
+    assert len(record.data["verdicts"]) == 7
     assert len(ws.journal.records) == before + 1, "one record"
     assert not ws.state.ticks
 

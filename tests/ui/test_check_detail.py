@@ -113,4 +113,4 @@ async def test_the_key_v_shows_progress_and_o_opens_what_was_found(workspace: Wo
 
 def test_evidence_is_bounded(workspace: Workspace, tmp_path: Path) -> None:
     name = workspace.put_evidence({"x": "y" * 400_000})
-    assert len(workspace.read_evidence(name)) < 200_000
+    assert len(workspace.read_evidence(name)) <= 256 * 1024

@@ -68,7 +68,7 @@ def needs_hosts(ws: Workspace, items: Iterable[str]) -> bool:
     return "hosts" in bindings_of(ws).needs(items)
 
 
-def _explain(error: BaseException) -> Finding:
+def finding_of(error: BaseException) -> Finding:
     """The finding behind an exception. What agents raises is known without importing it here."""
     agents: Any = sys.modules.get("agents")
     down = getattr(agents, "LinkDown", Unreachable)
@@ -86,7 +86,7 @@ def _explain(error: BaseException) -> Finding:
     return Finding("ERROR", reason=f"{type(error).__name__}: {text}")
 
 
-def _line(text: str) -> str:
+def one_line(text: str) -> str:
     """At most 600 characters without control or direction marks: they go to terminals and records."""
     kept = "".join(
         c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text[:MAX_TEXT]
@@ -145,7 +145,7 @@ class _Verifier:
             async with self.gate, asyncio.timeout(binding.params.timeout):
                 return await check(self.context, binding.params)
         except Exception as error:
-            finding = _explain(error)
+            finding = finding_of(error)
             return replace(finding, expected=binding.params.expects(self.ws.settings))
 
     async def _one(self, item: str) -> Verdict:
@@ -161,9 +161,9 @@ class _Verifier:
             finding = replace(finding, verdict="WARN")  # a hint judges nothing
         short = replace(
             finding,
-            expected=_line(finding.expected),
-            found=_line(redact(finding.found)),
-            reason=_line(redact(finding.reason)),
+            expected=one_line(finding.expected),
+            found=one_line(redact(finding.found)),
+            reason=one_line(redact(finding.reason)),
         )
         content = {
             "item": item, "rule": binding.rule, "parameters": binding.params.model_dump(mode="json"),

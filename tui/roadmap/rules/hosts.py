@@ -7,6 +7,7 @@ import binascii
 import json
 import re
 import struct
+import time
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
@@ -98,9 +99,13 @@ async def http(ctx: Context, params: HttpParams) -> Finding:
 async def link(ctx: Context, params: LinkParams) -> Finding:
     """The host answers a probe over SSH with a known host key."""
     host = ctx.host(params.host)
+    await ctx.ask(host, "file", path="~")  # whatever it takes to connect is no latency
+    began = time.monotonic()
     answer = await ctx.ask(host, "file", path="~")
-    result = judge(bool(answer.get("exists")), "an answer over SSH", "answered", "no home folder")
-    return replace(result, by=f"probe:{host}", data={"host": host})
+    ms = (time.monotonic() - began) * 1000
+    found = f"answered in {ms:.0f} ms"
+    result = judge(bool(answer.get("exists")), "an answer over SSH", found, "no home folder")
+    return replace(result, by=f"probe:{host}", data={"host": host, "latency_ms": round(ms, 1)})
 
 
 def tensors(head: bytes, size: int) -> int | None:

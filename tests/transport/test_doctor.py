@@ -1,0 +1,137 @@
+"""`gonogo doctor` on hosts that are there, lack things, are gone; and a job whose link is cut."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agents import HostSpec
+from tests.transport.test_machine_probes import docker, install, smi  # noqa: F401 - a fixture
+from tui.cli import main
+from tui.roadmap.workspace import Workspace
+from tui.survival import survives
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return tmp_path
+
+
+def spec(sshd, port: int | None = None) -> HostSpec:
+    return HostSpec(
+        "tower",
+        ssh=f"tester@127.0.0.1:{port or sshd.port}",
+        identity_file=sshd.client_key,
+        known_hosts=sshd.known_hosts,
+        simulate_gpu=True,
+    )
+
+
+def workspace(tmp_path: Path, sshd, role: str = "tower", port: int | None = None) -> Workspace:
+    text = f"""[hosts.box]
+role = "{role}"
+ssh = "tester@127.0.0.1:{port or sshd.port}"
+identity_file = "{sshd.client_key}"
+known_hosts = "{sshd.known_hosts}"
+simulate_gpu = true
+"""
+    return Workspace.create(tmp_path / "w", settings_text=text)
+
+
+async def command(*args: str):
+    """The command in a thread of its own, while this loop keeps serving SSH."""
+    return await asyncio.to_thread(CliRunner().invoke, main, list(args))
+
+
+async def test_a_job_outlives_a_cut_link_and_leaves_nothing(sshd):
+    finding = await survives(spec(sshd))
+    assert finding.verdict == "PASS", finding.reason
+    assert sshd.logins >= 2, "the link really was cut"
+    assert finding.data["before"] == finding.data["after"]
+    assert finding.data["before"]["starttime"] > 0
+    assert not any((sshd.home / ".gonogo/jobs").iterdir())
+
+
+async def test_a_job_that_dies_with_its_link_is_seen(sshd):
+    told: list[str] = []
+
+    def report(text: str) -> None:
+        told.append(text)
+        if text == "cutting the link":  # what systemd does at a logout without linger
+            for record in (sshd.home / ".gonogo/jobs").glob("doctor-*/job.json"):
+                job = json.loads(record.read_text())
+                os.kill(job["supervisor"]["pid"], signal.SIGKILL)
+                os.kill(job["pid"], signal.SIGKILL)
+
+    finding = await survives(spec(sshd), report)
+    assert finding.verdict == "FAIL", finding
+    assert "enable-linger" in finding.data["next"]
+
+
+async def test_the_rows_of_a_good_tower(sshd, tmp_path, install):  # noqa: F811
+    install("nvidia-smi", smi())
+    install("docker", docker())
+    ws = workspace(tmp_path, sshd)
+    done = await command("-C", str(ws.root), "doctor", "box", "--json", "--deep", "--drop")
+    rows = {row["id"]: row for row in json.loads(done.stdout)}
+    assert set(rows["box.driver"]) == {"id", "verdict", "expected", "found", "seconds", "next"}
+    assert rows["box.vram"]["found"] == "11.99 GiB total"
+    good = (
+        "link",
+        "clock",
+        "journal",
+        "docker",
+        "driver",
+        "cuda",
+        "card",
+        "image",
+        "docker-gpu",
+        "drop",
+    )
+    assert {rows[f"box.{name}"]["verdict"] for name in good} == {"PASS"}, rows
+    assert not [row for row in rows if row.startswith("laptop.")]
+    assert rows["box.kernel"]["verdict"] == "FAIL", "the fake container multiplies nothing"
+    assert done.exit_code == 1
+
+
+async def test_a_tower_without_a_driver_and_with_a_sleeping_daemon(sshd, tmp_path, install):  # noqa: F811
+    install("nvidia-smi", "echo 'NVIDIA-SMI has failed because it couldn'\"'\"'t communicate with "
+            "the NVIDIA driver.'; exit 9\n")  # fmt: skip
+    install(
+        "docker",
+        "echo 'Cannot connect to the Docker daemon at unix:///var/run/docker.sock.'; exit 1",
+    )
+    ws = workspace(tmp_path, sshd)
+    done = await command("-C", str(ws.root), "doctor", "box")
+    assert done.exit_code == 1
+    assert "FAIL        box.driver             the NVIDIA driver is not loaded" in done.stdout
+    assert "next: start it: `sudo systemctl enable --now docker`" in done.stdout
+    assert "SKIP        box.vram               needs the NVIDIA driver" in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+async def test_a_host_that_is_off_is_exit_code_5_within_10_s(sshd, tmp_path):
+    ws = workspace(tmp_path, sshd, "server", port=1)
+    began = time.monotonic()
+    done = await command("-C", str(ws.root), "doctor", "box", "--json")
+    assert time.monotonic() - began < 10
+    rows = json.loads(done.stdout)
+    assert {row["verdict"] for row in rows} == {"UNREACHABLE"}, rows
+    assert done.exit_code == 5
+    assert {row["next"] for row in rows} == {"is box switched on, and does `ssh box` work?"}
+
+
+async def test_names_that_are_no_host(sshd, tmp_path):
+    ws = workspace(tmp_path, sshd)
+    done = await command("-C", str(ws.root), "doctor", "tower")
+    assert done.exit_code == 2
+    assert "names no host tower; it names box." in done.stderr

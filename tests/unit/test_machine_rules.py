@@ -1,0 +1,373 @@
+"""Machine facts judged: what real programs print when all is well and when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agents.remote import machine, machine_containers, machine_facts
+from tui.cli import main
+from tui.roadmap.causes import because, explain, known
+from tui.roadmap.evidence import MAX_BYTES, put
+from tui.roadmap.evidence import path as evidence_path
+from tui.roadmap.redact import redact, redacted
+from tui.roadmap.rules.desk import judge_service
+from tui.roadmap.rules.machine import (
+    CardParams,
+    CudaParams,
+    DaemonParams,
+    DiskParams,
+    DriverParams,
+    KernelParams,
+    VramParams,
+    judge_card,
+    judge_container_gpu,
+    judge_cuda,
+    judge_daemon,
+    judge_disk,
+    judge_driver,
+    judge_kernel,
+    judge_vram,
+)
+from tui.settings import Settings
+
+SETTINGS = Settings()
+
+
+def facts(text: str = "", code: int = 0, cuda: str = "12.6", program: str = "nvidia-smi"):
+    cards = [] if code else machine_facts.parse_cards(text, machine_facts.CARD)
+    return {"program": program, "code": code, "text": text, "cards": cards, "cuda": cuda}
+
+
+def card(
+    name: str = "NVIDIA GeForce RTX 4070 Ti", driver: str = "560.94", total: str = "12282"
+) -> str:
+    return f"0, {name}, GPU-7d1f, {driver}, {total}, 882, 8.9\n"
+
+
+@pytest.mark.parametrize(
+    ("driver", "verdict", "words"),
+    [
+        ("560.94", "PASS", "560.94 >= 535"),
+        ("535.00", "PASS", "535.00 >= 535"),
+        ("530.30", "FAIL", "expected >= 535, found 530.30"),
+        ("1535.1", "PASS", "1535.1 >= 535"),
+    ],
+)
+def test_drivers(driver: str, verdict: str, words: str) -> None:
+    finding = judge_driver("tower", facts(card(driver=driver)), DriverParams())
+    assert (finding.verdict, finding.reason or finding.found) == (verdict, words)
+    assert finding.by == "probe:tower"
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("NVIDIA GeForce RTX 4070 Ti", "PASS"),
+        ("NVIDIA GeForce RTX 4070Ti", "PASS"),
+        ("NVIDIA GeForce RTX 4070 Ti SUPER", "WARN"),
+        ("NVIDIA GeForce RTX 4070", "FAIL"),
+        ("NVIDIA GeForce GTX 970", "FAIL"),
+    ],
+)
+def test_cards(name: str, verdict: str) -> None:
+    assert judge_card("tower", facts(card(name)), CardParams()).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("total", "verdict", "found"),
+    [
+        ("12282", "PASS", "11.99 GiB total"),
+        ("11999", "FAIL", "11.72 GiB total"),
+        ("4096", "FAIL", "4.00 GiB total"),
+        ("[N/A]", "SKIP", ""),
+    ],
+)
+def test_vram(total: str, verdict: str, found: str) -> None:
+    finding = judge_vram("tower", facts(card(total=total)), VramParams())
+    assert (finding.verdict, finding.found) == (verdict, found)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "verdict"),
+    [("12.6", "PASS"), ("12.1", "PASS"), ("11.8", "FAIL"), ("13.0", "PASS"), ("", "SKIP")],
+)  # fmt: skip
+def test_cuda(cuda: str, verdict: str) -> None:
+    assert judge_cuda("tower", facts(card(), cuda=cuda), CudaParams()).verdict == verdict
+
+
+BAD = [
+    ('docker: Error response from daemon: could not select device driver "" with capabilities: [[gpu]].',
+     "container toolkit"),
+    ("nvidia-container-cli: initialization error: WSL environment detected but no adapters were found: "
+     "unknown", "no graphics card"),
+    ("Failed to initialize NVML: GPU access blocked by the operating system", "Windows blocks"),
+    ("Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 550.54",
+     "reboot the host"),
+    ("Failed to initialize NVML: Unknown Error", "daemon-reload"),
+    ("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the "
+     "latest NVIDIA driver is installed and running.", "not loaded"),
+    ("No devices were found", "sees no card"),
+    ("RuntimeError: CUDA error: no kernel image is available for execution on the device",
+     "compute capability"),
+    ("nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.8, please update your "
+     "driver to a newer version, or use an earlier cuda container: unknown.", "newer than the driver"),
+    ("error during connect: error getting credentials - err: exit status 1, out: `A specified logon "
+     "session does not exist. It may already have been terminated.`", "DOCKER_CONFIG"),
+    ("docker: Error response from daemon: manifest for nvidia/cuda:12.1.0-base not found: manifest "
+     "unknown: manifest unknown.", "12.1.0-base-ubuntu22.04"),
+    ("permission denied while trying to connect to the Docker daemon socket at "
+     "unix:///var/run/docker.sock", "usermod -aG docker"),
+    ("The command 'docker' could not be found in this WSL 2 distro.", "WSL integration"),
+    ("error during connect: this error may indicate that the docker daemon is not running: Get "
+     '"http://%2F%2F.%2Fpipe%2FdockerDesktopLinuxEngine/v1.46/version"', "start Docker Desktop"),
+    ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+     "systemctl enable --now docker"),
+    ("write /var/lib/docker/tmp/x: no space left on device", "disk of the host is full"),
+    ("Invalid Host header - possible DNS rebinding attack detected", "allowed_hosts"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "words"), BAD, ids=[words for _, words in BAD])
+def test_known_bad_outputs_lead_to_one_cause_and_one_step(text: str, words: str) -> None:
+    cause = explain(text)
+    assert cause is not None
+    assert words in str(cause)
+    assert cause.next
+    assert cause.source.startswith("https://")
+
+
+def test_the_table_of_causes_has_no_entry_that_another_one_hides() -> None:
+    for entry in known():
+        for text in entry.texts:
+            found = explain(text)
+            assert found is not None
+            assert found is entry or found.texts[0] in ("manifest unknown",), (text, found)
+    assert explain("all is well") is None
+    assert str(because("line one\nstrange end\n", "it ended with code 3")) == (
+        "it ended with code 3: strange end"
+    )
+
+
+def test_a_missing_driver_fails_its_box_and_skips_what_stands_on_it() -> None:
+    bad = facts("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.", 9)
+    assert judge_driver("tower", bad, DriverParams()).verdict == "FAIL"
+    assert judge_vram("tower", bad, VramParams()).verdict == "SKIP"
+    assert judge_cuda("tower", bad, CudaParams()).verdict == "SKIP"
+    assert "there is no nvidia-smi" in judge_card("tower", facts(program=""), CardParams()).reason
+    odd = judge_driver("tower", facts("Segmentation fault", -11), DriverParams())
+    assert odd.reason.startswith("nvidia-smi ended with code -11: Segmentation fault. Next: ")
+
+
+def test_docker_daemons() -> None:
+    desktop = {
+        "program": "docker",
+        "server": "27.2.0",
+        "platform": "Docker Desktop 4.34.2 (167172)",
+    }
+    plain = {"program": "docker", "server": "28.2.2", "platform": "Docker Engine - Community"}
+    wanted = DaemonParams(desktop=True)
+    assert judge_daemon("tower", desktop, wanted, SETTINGS).verdict == "PASS"
+    assert judge_daemon("tower", plain, wanted, SETTINGS).verdict == "WARN"
+    assert judge_daemon("server", plain, DaemonParams(unit=True), SETTINGS).verdict == "PASS"
+    odd = judge_daemon("server", {**plain, "unit": "inactive"}, DaemonParams(unit=True), SETTINGS)
+    assert (odd.verdict, "inactive" in odd.reason) == ("WARN", True)
+    none = judge_daemon("server", {"program": ""}, DaemonParams(), SETTINGS)
+    assert (none.verdict, none.found) == ("FAIL", "Docker is not installed")
+
+
+def test_containers_with_a_card() -> None:
+    text = (
+        "Unable to find image locally\nGPU 0: NVIDIA GeForce RTX 4070 Ti (UUID: GPU-7d1f0c3a-1)\n"
+    )
+    cards = [list(c) for c in machine_containers.CARD.findall(text)]
+    good = judge_container_gpu("tower", {"code": 0, "text": text, "cards": cards}, "a GPU")
+    assert (good.verdict, good.found) == ("PASS", "GPU 0: NVIDIA GeForce RTX 4070 Ti")
+    assert (
+        judge_container_gpu("tower", {"code": 0, "text": "", "cards": []}, "a GPU").verdict
+        == "FAIL"
+    )
+
+
+def test_kernels() -> None:
+    result = {"name": "GTX 970", "error": 2e-6, "torch": "2.13.0"}
+    assert (
+        judge_kernel("tower", {"code": 0, "result": result}, KernelParams(), "x").verdict == "PASS"
+    )
+    wrong = {**result, "error": 0.5}
+    assert (
+        judge_kernel("tower", {"code": 0, "result": wrong}, KernelParams(), "x").verdict == "FAIL"
+    )
+    text = "RuntimeError: CUDA error: no kernel image is available for execution on the device"
+    finding = judge_kernel("tower", {"code": 1, "text": text, "result": {}}, KernelParams(), "x")
+    assert "get_arch_list" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("free", "more", "verdict"),
+    [
+        (300_000_000_000, {}, "PASS"),
+        (299_999_999_999, {}, "FAIL"),
+        (900e9, {"windows_available": 100e9 // 1}, "PASS"),
+        (900e9, {"windows_available": 100_000_000_000}, "FAIL"),
+        (900e9, {"inodes": 1000, "inodes_free": 10}, "WARN"),
+        (900e9, {"inodes": 0, "inodes_free": 0}, "PASS"),
+        (900e9, {"type": "9p", "mount": "/mnt/c"}, "WARN"),
+    ],
+)
+def test_disks(free: float, more: dict, verdict: str) -> None:
+    params = DiskParams(at_least_gb=300)
+    told = {"available": int(free), "mount": "/", **more}
+    assert judge_disk("server", told, params, params.expects(SETTINGS)).verdict == verdict
+
+
+def container(**changes: object) -> dict:
+    shown = {
+        "name": "mlflow", "running": True, "status": "running", "started": "2025-01-01T00:00:00.5Z",
+        "restarts": 0, "policy": "unless-stopped", "mounts": ["/mlflow"],
+    }  # fmt: skip
+    return {"found": [{**shown, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("told", "verdict"),
+    [
+        (container(), "PASS"),
+        (container(mounts=[]), "WARN"),
+        (container(policy="no"), "WARN"),
+        (container(restarts=3), "FAIL"),
+        (container(running=False, status="exited"), "FAIL"),
+        ({"found": []}, "FAIL"),
+    ],
+)
+def test_services(told: dict, verdict: str) -> None:
+    assert judge_service("server", told, 30, "x").verdict == verdict
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    assert judge_service("server", container(started=now), 30, "x").verdict == "SKIP"
+
+
+def test_wsl_writes_utf_16() -> None:
+    text = (
+        "  NAME      STATE           VERSION\r\n"
+        "* Ubuntu    Running         2\r\n  docker-desktop Stopped 1\r\n"
+    )
+    rows = machine_facts.parse_wsl(machine.decode(text.encode("utf-16-le")))
+    assert rows == [
+        {"name": "Ubuntu", "state": "Running", "version": 2, "default": True},
+        {"name": "docker-desktop", "state": "Stopped", "version": 1, "default": False},
+    ]
+    assert machine.decode("Grüße".encode()) == "Grüße"
+
+
+SECRETS = [
+    "ghp_0123456789abcdefghijABCDEFGHIJ012345",
+    "hf_abcdefghijklmnopqrstuvwxyzABCDEF",
+    "https://x.blob.core.windows.net/c/f.jsonl?sv=2024&sig=SECRETSIG%3D&se=2026",
+    "Authorization: Bearer abc.def-0123456789",
+    "AZURE_OPENAI_API_KEY=0123456789abcdef",
+    "ana@tower.example.org",
+    "ssh://ana:hunter2@10.0.0.5/x",
+    "/home/ana/mlflow/x.db",
+    "C:\\Users\\ana\\secret.txt",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAA\n-----END OPENSSH PRIVATE KEY-----",
+]
+TELLING = re.compile(
+    r"ghp_0|hf_a|SECRETSIG|def-0123|0123456789abcdef|\bana\b|hunter2|b3Blb", re.IGNORECASE
+)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_evidence_loses_secrets_before_it_is_hashed(secret: str, tmp_path: Path) -> None:
+    assert TELLING.search(secret), "the witness sees this one"
+    assert not TELLING.search(redact(f"it said {secret} and ended"))
+    name = put(tmp_path / "evidence", {"found": [secret], "deep": {"x": f"a\n{secret}"}})
+    stored = evidence_path(tmp_path / "evidence", name).read_text()
+    assert not TELLING.search(stored)
+    assert "found" in stored
+
+
+def test_what_is_no_secret_stays() -> None:
+    for text in (
+        "nvidia/cuda@sha256:0123abcd", "sha256:" + "ab" * 32, "tokens: 123456789", "max_tokens=500",
+        "react@18.2.0", "loss 4.6 to 3.3", "basic authentication", "/usr/lib/wsl/lib/nvidia-smi",
+        "GPU-7d1f0c3a-1111-2222", "http://127.0.0.1:5000/health",
+    ):  # fmt: skip
+        assert redact(text) == text
+    assert redacted({"password": "x", "tokens": 5, "a": [1, None]}) == {
+        "password": "[redacted]", "tokens": 5, "a": [1, None],
+    }  # fmt: skip
+
+
+def test_long_evidence_keeps_head_and_tail(tmp_path: Path) -> None:
+    text = "BEGIN" + '"\n' * 400_000 + "THE END"
+    name = put(tmp_path / "evidence", {"log": text})
+    blob = evidence_path(tmp_path / "evidence", name).read_bytes()
+    kept = json.loads(blob)
+    assert len(blob) <= MAX_BYTES
+    assert (kept["cut"], "BEGIN" in kept["head"], "THE END" in kept["tail"]) == (True, True, True)
+
+
+@pytest.mark.parametrize("text", ["a-" * 100_000, "a.b+" * 50_000, "eyJ-" * 50_000, "x@" * 50_000])
+def test_hostile_texts_take_no_long_time(text: str) -> None:
+    began = time.process_time()
+    redact(text)
+    assert time.process_time() - began < 5, "quadratic would be minutes"
+
+
+def test_scenario_30_doctor_on_a_fresh_laptop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnopqrstuvwxyzABCDEF")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["doctor", "--json"])
+    rows = json.loads(done.stdout)
+    assert isinstance(rows, list)
+    assert all(set(r) == {"id", "verdict", "expected", "found", "seconds", "next"} for r in rows)
+    assert done.exit_code == 0
+    words = {row["id"]: row for row in rows}
+    assert words["laptop.environment"]["found"].startswith("HF_TOKEN")
+    assert "hf_abc" not in done.stdout
+    assert words["laptop.keys"]["next"] == "ssh-keygen -t ed25519"
+    ssh = tmp_path / ".ssh"
+    ssh.mkdir()
+    (ssh / "id_ed25519").write_text("x")
+    (ssh / "id_ed25519.pub").write_text("x")
+    (ssh / "id_ed25519").chmod(0o644)
+    done = CliRunner().invoke(main, ["doctor"])
+    assert done.exit_code == 1
+    assert "next: chmod 600 ~/.ssh/id_ed25519" in done.stdout
+    assert "\x1b" not in done.stdout
+    assert "`gonogo init`" in done.stdout
+
+
+def test_status_in_a_pipe_has_no_escape_codes(tmp_path: Path) -> None:
+    CliRunner().invoke(main, ["init", str(tmp_path / "w")])
+    done = CliRunner().invoke(main, ["-C", str(tmp_path / "w"), "status"])
+    assert done.exit_code == 0
+    assert "\x1b" not in done.output
+
+
+async def test_a_fact_is_asked_once_and_its_trouble_reaches_all(tmp_path: Path) -> None:
+    from tui.roadmap.verify import verify
+    from tui.roadmap.workspace import Workspace
+
+    class Late:
+        asked = 0
+
+        async def probe(self, host: str, name: str, **params: object) -> dict[str, object]:
+            Late.asked += 1
+            await asyncio.sleep(0)
+            raise TimeoutError("nvidia-smi did not answer within 10 s")
+
+    ws = Workspace.create(tmp_path / "w", settings_text='[hosts.tower]\nrole = "tower"\n')
+    found = await verify(ws, ["S0.T2", "S0.T3", "S0.T4", "S0.T7"], Late())
+    assert {v.verdict for v in found} == {"TIMEOUT"}
+    assert Late.asked == 1

@@ -1,0 +1,88 @@
+"""`gonogo doctor`: looks at this machine and the hosts, and says what to do next."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tui.cli_common import USAGE, Run, common
+
+if TYPE_CHECKING:
+    from tui.doctor import Row
+    from tui.roadmap.workspace import Workspace
+
+
+@click.command()
+@click.argument("host", required=False, default="")
+@click.option("--deep", is_flag=True, help="Also start containers on the tower; may pull an image.")
+@click.option("--drop", is_flag=True, help="Also cut the link under a small job: does it live on?")
+@common
+def doctor(run: Run, host: str, deep: bool, drop: bool) -> None:
+    """Look at this machine and the hosts; with a HOST only at that one.
+
+    Works without a workspace too. Ends with 1 when something fails, 5 when only hosts are out of reach.
+    """
+    from tui.doctor import exit_code
+
+    ws = run.open(read_only=True) if run.found() else None
+    if host and (ws is None or host not in ws.settings.hosts):
+        known = ", ".join(ws.settings.hosts) if ws is not None else ""
+        text = f"gonogo.toml names no host {host}" + (f"; it names {known}." if known else ".")
+        run.fail(text if ws is not None else "There is no workspace here that names hosts.", "UnknownHost",
+                 USAGE)  # fmt: skip
+    rows = asyncio.run(_look(ws, host, deep, drop, run.as_json))
+    code = exit_code(rows)
+    if run.as_json:
+        click.echo(json.dumps([row.as_json() for row in rows], ensure_ascii=False))
+    else:
+        words: dict[str, int] = {}
+        for row in rows:
+            words[row.verdict] = words.get(row.verdict, 0) + 1
+        click.echo(", ".join(f"{count} {word}" for word, count in words.items()))
+        if ws is None:
+            click.echo(
+                "There is no workspace here, so no host was looked at: `gonogo init` makes one."
+            )
+        elif not ws.settings.hosts:
+            click.echo("gonogo.toml names no hosts yet.")
+    raise SystemExit(code)
+
+
+async def _look(ws: Workspace | None, only: str, deep: bool, drop: bool, quiet: bool) -> list[Row]:
+    from tui import doctor as checks
+
+    def show(row: Row) -> None:
+        if not quiet:
+            click.echo(f"{row.verdict:<11} {row.id:<22} {row.found}")
+            if row.verdict not in ("PASS", "SKIP") and row.expected not in row.found:
+                click.echo(f"{'':<34} expected {row.expected}")
+            if row.next and row.verdict != "PASS":
+                click.echo(f"{'':<34} next: {row.next}")
+
+    rows = [] if only else await checks.laptop(ws.root if ws is not None else Path(), show)
+    names = [only] if only else list(ws.settings.hosts) if ws is not None else []
+    if ws is None or not names:
+        return rows
+    from tui.cli_verify import Links
+
+    links = Links(ws)
+    try:
+        found = await asyncio.gather(
+            *(checks.host(ws, links, name, show, deep=deep) for name in names)
+        )
+    finally:
+        await links.close()
+    rows += [row for each in found for row in each]
+    if drop:
+        from tui.fleet import host_spec
+        from tui.survival import EXPECTED, survives
+
+        for name in names:
+            work = survives(host_spec(name, ws.settings.hosts[name], {}))
+            rows.append(await checks.row(f"{name}.drop", work, EXPECTED, seconds=120))
+            show(rows[-1])
+    return rows
