@@ -15,5 +15,6 @@ SHEETS: list[str | PurePath] = [
         "budget.tcss",
         "journal.tcss",
         "metrics.tcss",
+        "jobs.tcss",
     )
 ]

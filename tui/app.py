@@ -28,6 +28,7 @@ from tui.roadmap.progress import overall
 from tui.roadmap.workspace import Workspace
 from tui.screens.budget import BudgetScreen
 from tui.screens.gate import GateScreen
+from tui.screens.jobs import JobsScreen
 from tui.screens.journal import JournalScreen
 from tui.screens.live import LiveScreen
 from tui.screens.metrics import MetricsScreen
@@ -65,6 +66,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         "live": LiveScreen,
         "journal": JournalScreen,
         "notes": NotesScreen,
+        "jobs": JobsScreen,
     }
     DEFAULT_MODE = "roadmap"
     BINDINGS: ClassVar[list[BindingType]] = [

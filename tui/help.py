@@ -8,7 +8,7 @@ from textual.screen import Screen
 from tui.vocabulary import DIM, HEAD, STRONG, TICKS, VERDICTS
 
 APP_KEYS = (
-    ("1-7", "Roadmap, Gate, Budget, Metrics and fields, Live, Journal, Notes"),
+    ("1-8", "Roadmap, Gate, Budget, Metrics and fields, Live, Journal, Notes, Jobs"),
     ("j k  g G", "move, first and last row; page keys as usual"),
     ("tab", "next pane"),
     ("enter  esc", "open, back"),

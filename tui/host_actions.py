@@ -11,7 +11,7 @@ from agents import AgentError, LinkChanged, LoginRequest
 from tui.roadmap.dates import proposal
 from tui.roadmap.errors import WorkspaceError
 from tui.screens.dialogs import ConfirmScreen, Entry, FormScreen, LinesScreen
-from tui.tail import tail_lines
+from tui.screens.log import LogScreen
 from tui.train_actions import TrainActions
 
 
@@ -106,11 +106,11 @@ class HostActions(TrainActions):
     @work(group="dialog", exit_on_error=False)
     async def stop_job(self, host: str, job_id: str) -> None:
         """Ask, then stop."""
-        if not await self.push_screen_wait(
-            ConfirmScreen(
-                f"Stop {job_id} on {host}?", "SIGTERM; a training writes a checkpoint first."
-            )
-        ):
+        job = self.fleet.store.jobs.get((host, job_id))
+        detail = "SIGTERM; a training writes a checkpoint first."
+        if job is not None and job.backend == "queue":
+            detail = "What it runs now is stopped as well, and nothing more of it starts."
+        if not await self.push_screen_wait(ConfirmScreen(f"Stop {job_id} on {host}?", detail)):
             return
         try:
             await self.fleet.stop_job(host, job_id)
@@ -120,7 +120,7 @@ class HostActions(TrainActions):
     def open_log(self, host: str, job_id: str) -> None:
         """The mirrored log of a job, at its end."""
         path = self.ws.runs_dir / host / job_id / "log.txt"
-        self.push_screen(LinesScreen(f"{host}/{job_id}", tail_lines(path), at_end=True))
+        self.push_screen(LogScreen(f"{host}/{job_id}", path))
 
     def vram_limit(self) -> int:
         """The stage's own line in the VRAM gauge: 7 GB in Stage 1."""

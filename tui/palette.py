@@ -19,6 +19,7 @@ ROOMS = {
     "live": "Live",
     "journal": "Journal",
     "notes": "Notes and lessons",
+    "jobs": "Jobs",
 }
 
 

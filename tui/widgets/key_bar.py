@@ -72,7 +72,7 @@ class KeyBar(Widget):
 
 
 PINNED = ("?", "q")
-SCREENS = Key("1-7", "screens", "app.command_palette")
+SCREENS = Key("1-8", "screens", "app.command_palette")
 
 
 def _length(key: Key) -> int:
