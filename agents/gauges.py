@@ -50,7 +50,10 @@ class Net:
 
 @dataclass(frozen=True)
 class Gpu:
-    """util %, bytes, W, degrees C, MHz, J; `reasons` says why a field is None."""
+    """util %, bytes, W, degrees C, MHz, J; `reasons` says why a field is None.
+
+    `mem_jobs` is what our own running jobs hold, `throttle` what keeps the clocks back.
+    """
 
     index: int
     uuid: str
@@ -64,6 +67,8 @@ class Gpu:
     clock_mhz: float | None
     energy_j: float | None
     simulated: bool = False
+    mem_jobs: int | None = None
+    throttle: tuple[str, ...] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -87,6 +92,12 @@ def _part(message: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def _words(value: object) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        return None
+    return tuple(short_text(word, 40) for word in value[:8])
+
+
 def _gpu(card: Mapping[str, Any], rung: GpuRung) -> Gpu | None:
     index = boolean_free_int(card.get("index"))
     if index is None or not 0 <= index < 1024:
@@ -104,6 +115,8 @@ def _gpu(card: Mapping[str, Any], rung: GpuRung) -> Gpu | None:
         clock_mhz=number(card.get("clock_mhz"), 0, 100_000),
         energy_j=number(card.get("energy_j")),
         simulated=rung == "simulated" or card.get("simulated") is True,
+        mem_jobs=count(card.get("mem_jobs")),
+        throttle=_words(card.get("throttle")),
         reasons=mapping_of_strings(card.get("reasons"), 32),
     )
 

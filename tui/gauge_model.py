@@ -35,6 +35,9 @@ def gpu_model(gpu: Gpu, peak: int | None) -> GpuModel:
         power_w=_int(gpu.power_w),
         power_limit_w=_int(gpu.power_limit_w),
         simulated=gpu.simulated,
+        mem_jobs=_memory(gpu.mem_jobs),
+        clock_mhz=None if gpu.clock_mhz is None else round(gpu.clock_mhz / 10) * 10,
+        throttle=", ".join(gpu.throttle or ()),
         reason="; ".join(reasons[:2]),
     )
 
@@ -75,6 +78,9 @@ def gauge_model(host: HostView, now: float, vram_limit: int | None = None) -> Ga
             "ram_total": _memory(gauge.ram.total),
             "disk_free": gauge.disk.free,
             "disk_total": gauge.disk.total,
+            "net": None
+            if gauge.net.rx_bps is None or gauge.net.tx_bps is None
+            else (round(gauge.net.rx_bps / 1e6, 1), round(gauge.net.tx_bps / 1e6, 1)),
             "history": tuple(None if v is None else round(v / 5) * 5.0 for v in values),
             "history_of": "gpu" if with_gpu else "cpu",
             "health": () if host.tunnel else tuple(gauge.health.items()),

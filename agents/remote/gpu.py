@@ -29,6 +29,32 @@ MAX_LINE = 65536
 DRIVER_SIGNS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg")
 
 
+def memory_of_jobs(card: dict[str, Any], jobs: list[dict[str, Any]]) -> int | None:
+    """Bytes of a card that our running jobs hold; None with its reason where that is not told.
+
+    A job is a session of its own. Containers are not followed, and under WSL the driver names
+    no process.
+    """
+    found = card.get("processes")
+    if not isinstance(found, list):
+        card["reasons"]["mem_jobs"] = card["reasons"].get(
+            "processes", "the driver names no process"
+        )
+        return None
+    sessions = {job.get("pid") for job in jobs}
+    total = 0
+    for pid, used in found:
+        try:
+            if os.getsid(pid) in sessions:
+                if used is None:
+                    card["reasons"]["mem_jobs"] = "the driver tells no memory of a process"
+                    return None
+                total += used
+        except OSError:
+            continue
+    return total
+
+
 class Gpu:
     def __init__(self, loop: Loop, interval: float, extra: dict[str, Any], simulate: bool) -> None:
         self._loop = loop

@@ -16,7 +16,7 @@ from agents.remote import download, probes
 from agents.remote.channel import Channel
 from agents.remote.checks import Machine
 from agents.remote.errors import OpError
-from agents.remote.gpu import Gpu
+from agents.remote.gpu import Gpu, memory_of_jobs
 from agents.remote.host import hello, now_ms
 from agents.remote.httpget import Health
 from agents.remote.jobs import JobTable
@@ -126,6 +126,8 @@ class Agent:
         cards, rung, reason = (
             self.gpu.read(self._sampler.cpu_percent, jobs) if self.gpu else ([], "", "")
         )
+        for card in cards:
+            card["mem_jobs"] = memory_of_jobs(card, jobs)
         gauge.update(
             m="gauge",
             t_ms=now_ms(),

@@ -18,10 +18,23 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
 RETRY = 60.0
+PROCESSES = 64
+# Why clocks are held back, by bit of nvmlClocksThrottleReasons (nvml.h); an idle card is no reason.
+THROTTLE = (
+    (0x004, "power cap"),
+    (0x008, "hardware slowdown"),
+    (0x020, "thermal"),
+    (0x040, "hardware thermal"),
+    (0x080, "power brake"),
+)
 
 
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _held_back(bits: int) -> list[str]:
+    return [word for bit, word in THROTTLE if bits & bit]
 
 
 class Card:
@@ -40,7 +53,7 @@ class Card:
             return None
         try:
             value = question()
-        except self._nvml.NVMLError as error:
+        except (self._nvml.NVMLError, AttributeError) as error:
             self._missing[field] = (now, str(error))
             reading["reasons"][field] = str(error)
             return None
@@ -48,7 +61,10 @@ class Card:
         return value
 
     def read(self) -> dict[str, Any]:
-        """util %, memory bytes, power and limit W, temperature C, SM clock MHz, energy J."""
+        """util %, memory bytes, power and limit W, temperature C, SM clock MHz, energy J.
+
+        `throttle` are words for what holds the clocks back, `processes` pairs of (pid, bytes).
+        """
         nvml, handle = self._nvml, self._handle
         reading: dict[str, Any] = {
             "index": self._index,
@@ -67,6 +83,11 @@ class Card:
             "temp_c": lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
             "clock_mhz": lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
             "energy_j": scaled(nvml.nvmlDeviceGetTotalEnergyConsumption, 0.001),
+            "throttle": lambda: _held_back(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)),
+            "processes": lambda: [
+                (process.pid, process.usedGpuMemory)
+                for process in nvml.nvmlDeviceGetComputeRunningProcesses(handle)[:PROCESSES]
+            ],
         }
         for field, question in questions.items():
             reading[field] = self._ask(field, question, reading)

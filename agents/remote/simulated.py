@@ -59,6 +59,8 @@ class SimulatedCard:
             "temp_c": round(self._temperature),
             "clock_mhz": 2610 if self._util > 5 else 210,
             "energy_j": round(self._energy, 1),
+            "throttle": [],
+            "processes": None,
             "simulated": True,
             "reasons": {},
         }

@@ -20,6 +20,7 @@ FIELDS = (
     ("clock_mhz", "clocks.sm"),
     ("name", "name"),
 )
+UNTOLD = ("energy_j", "throttle", "processes")
 MIB = 1024 * 1024
 
 
@@ -41,8 +42,8 @@ def parse_line(line: str) -> dict[str, Any] | None:
     if len(parts) != len(FIELDS) or not parts[0].isdigit():
         return None
     reading: dict[str, Any] = {
-        "reasons": {"energy_j": "nvidia-smi does not tell it"},
-        "energy_j": None,
+        "reasons": dict.fromkeys(UNTOLD, "nvidia-smi does not tell it"),
+        **dict.fromkeys(UNTOLD),
     }
     for (key, _), text in zip(FIELDS, parts):  # noqa: B905
         if key == "index":

@@ -12,6 +12,7 @@
 
 #define OK 0
 #define NOT_SUPPORTED 3
+#define INSUFFICIENT_SIZE 7
 #define GPU_IS_LOST 15
 #define LIB_RM_VERSION_MISMATCH 18
 
@@ -69,6 +70,29 @@ int nvmlDeviceGetEnforcedPowerLimit(void *h, unsigned int *mw) { *mw = 145000; r
 int nvmlDeviceGetTemperature(void *h, int sensor, unsigned int *c) { *c = 71; return mood(); }
 int nvmlDeviceGetClockInfo(void *h, int type, unsigned int *mhz) { *mhz = 1304; return mood(); }
 int nvmlDeviceGetTotalEnergyConsumption(void *h, unsigned long long *mj) { return NOT_SUPPORTED; }
+/* One process, whose id the file named by FAKE_NVML_PID holds, uses 2 GiB; without it none does. */
+typedef struct { unsigned int pid; unsigned long long used; unsigned int gi, ci; } process_t;
+int nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned int *n, process_t *p) {
+  const char *path = getenv("FAKE_NVML_PID");
+  FILE *file = path ? fopen(path, "r") : NULL;
+  unsigned int pid = 0, room = *n;
+  if (file) {
+    if (fscanf(file, "%u", &pid) != 1) pid = 0;
+    fclose(file);
+  }
+  *n = pid ? 1 : 0;
+  if (pid && room < 1) return INSUFFICIENT_SIZE;
+  if (pid) {
+    p[0].pid = pid;
+    p[0].used = 2147483648ULL;
+  }
+  return mood();
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(void *h, unsigned long long *bits) {
+  *bits = 0x4; /* software power cap */
+  return mood();
+}
+
 /* Asked for by other programs that read cards. */
 int nvmlSystemGetDriverVersion(char *v, unsigned int n) { snprintf(v, n, "550.54"); return OK; }
 int nvmlSystemGetCudaDriverVersion_v2(int *v) { *v = 12040; return OK; }
@@ -84,7 +108,6 @@ int nvmlDeviceGetDecoderUtilization(void *h, unsigned *u, unsigned *us) { *u = *
 int nvmlDeviceGetJpgUtilization(void *h, unsigned *u, unsigned *us) { return NOT_SUPPORTED; }
 int nvmlDeviceGetOfaUtilization(void *h, unsigned *u, unsigned *us) { return NOT_SUPPORTED; }
 int nvmlDeviceGetFanSpeed(void *h, unsigned *percent) { *percent = 40; return OK; }
-int nvmlDeviceGetComputeRunningProcesses_v3(void *h, unsigned *n, void *p) { *n = 0; return OK; }
 int nvmlDeviceGetGraphicsRunningProcesses_v3(void *h, unsigned *n, void *p) { *n = 0; return OK; }
 int nvmlDeviceGetPowerManagementLimit(void *h, unsigned *mw) { *mw = 145000; return OK; }
 int nvmlDeviceGetPowerManagementDefaultLimit(void *h, unsigned *mw) { *mw = 145000; return OK; }

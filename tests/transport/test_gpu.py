@@ -162,6 +162,9 @@ async def test_two_cards_and_a_host_without_bindings(bindings, smi, make_link, w
         "util": "ERR!",
         "mem_used": "[Not Supported]",
         "energy_j": "nvidia-smi does not tell it",
+        "throttle": "nvidia-smi does not tell it",
+        "processes": "nvidia-smi does not tell it",
+        "mem_jobs": "nvidia-smi does not tell it",
     }
 
 

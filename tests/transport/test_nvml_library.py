@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import subprocess
@@ -61,6 +62,22 @@ async def test_the_real_bindings_read_the_card(driver, make_link, gauge):
     assert (card.power_w, card.power_limit_w, card.clock_mhz) == (142.5, 145.0, 1304)
     assert card.energy_j is None
     assert "Not Supported" in card.reasons["energy_j"]
+    assert card.throttle == ("power cap",)
+    assert card.mem_jobs == 0
+
+
+async def test_the_share_of_our_jobs_in_the_memory(driver, sshd, make_link, gauge, tmp_path):
+    path = tmp_path / "pid"
+    sshd.environment["FAKE_NVML_PID"] = str(path)
+    watched = make_link(gauge_interval=0.2)
+    link = await watched.live()
+    path.write_text(str(os.getpid()))  # somebody else's process
+    await gauge(watched, lambda g: g.gpus and g.gpus[0].mem_jobs == 0)
+    job = await link.start_job(JobSpec("work", ("sh", "-c", "sleep 60; true")))
+    status = next(j for j in await link.jobs() if j.job_id == job.job_id)
+    path.write_text(str(status.pid))
+    await gauge(watched, lambda g: g.gpus and g.gpus[0].mem_jobs == 2 * 2**30)
+    await link.stop_job(job.job_id, 0)
 
 
 async def test_a_segmentation_fault_in_the_driver_costs_only_that_rung(driver, make_link, gauge):

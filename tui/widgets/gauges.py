@@ -43,6 +43,9 @@ class GpuModel:
     power_w: int | None
     power_limit_w: int | None
     simulated: bool
+    mem_jobs: int | None = None
+    clock_mhz: int | None = None
+    throttle: str = ""
     reason: str = ""
 
 
@@ -65,6 +68,7 @@ class GaugeModel:
     ram_total: int | None = None
     disk_free: int | None = None
     disk_total: int | None = None
+    net: tuple[float, float] | None = None
     latency_ms: int | None = None
     history: tuple[float | None, ...] = ()
     history_of: str = "cpu"
@@ -131,12 +135,15 @@ def gpu_lines(
     if gpu.power_w is not None:
         limit = f"/{gpu.power_limit_w}" if gpu.power_limit_w else ""
         facts.append(f"{gpu.power_w}{limit} W")
+    if gpu.clock_mhz is not None and not narrow:
+        facts.append(f"{gpu.clock_mhz} MHz")
     first = Content.assemble(
         (f"{clip(name, label_width):<{label_width}} ", tone),
         (mark, "bold $warning"),
         (f"util {util}% ", tone),
         (bar(fraction, bar_width), tone or load_style(gpu.util)),
         (f" {'  '.join(facts) or gpu.reason}", tone or DIM),
+        (f"  {gpu.throttle}" if gpu.throttle else "", tone or WARN),
     )
     part = gpu.mem_used / gpu.mem_total if gpu.mem_used is not None and gpu.mem_total else None
     second: list[Part] = [
@@ -145,6 +152,8 @@ def gpu_lines(
         (f"{gib(gpu.mem_used):>4}/{gib(gpu.mem_total):<4} ", tone),
         (bar(part, bar_width), tone or load_style(None if part is None else round(100 * part))),
     ]
+    if gpu.mem_jobs:
+        second.append((f" jobs {gib(gpu.mem_jobs)}", tone or DIM))
     if gpu.mem_peak is not None:
         second.append((f" peak {gib(gpu.mem_peak)}", tone or DIM))
         if model.vram_limit:
@@ -162,6 +171,8 @@ def machine_line(model: GaugeModel, tone: str, inner: int) -> Content:
         f"CPU {cpu:>4}{cores}  RAM {gib(model.ram_used)}/{gib(model.ram_total)} GiB"
         f"  disk {'—' if model.disk_free is None else f'{model.disk_free / 1e9:.0f}'} GB free"
     )
+    if model.net is not None and inner >= 100:
+        text += f"  net {model.net[0]:.1f} in {model.net[1]:.1f} out MB/s"
     room = inner - len(text) - len(model.history_of) - 4
     parts: list[Part] = [(text, tone)]
     if room >= 8:
