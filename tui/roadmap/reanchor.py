@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,6 +88,7 @@ class Reading:
         return known > 0 and len(self.lost) > MANY_LOST * known
 
 
+@lru_cache(maxsize=1)
 def shipped_text() -> str:
     """The plan that comes with the program."""
     return TEMPLATE.read_bytes().decode("utf-8")
@@ -112,6 +114,8 @@ def read(folder: Path, text: str, baseline: Mapping[str, Any] | None) -> Reading
         document = Document.parse(text)
         same = text == shipped_text()
         return Reading(document, None, (), (), (), current=same)
+    if not baseline["baseline"] and text == shipped_text():
+        return Reading(Document.parse(text), None, (), (), (), current=True)
     reference, warning = _reference(folder, baseline)
     document = Document.parse(text, reference)
     questions = tuple(Question(*asked) for asked in document.asked)
