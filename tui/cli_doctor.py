@@ -12,7 +12,7 @@ import click
 from tui.cli_common import USAGE, Run, common
 
 if TYPE_CHECKING:
-    from tui.doctor import Row
+    from tui.doctor_rows import Row
     from tui.roadmap.workspace import Workspace
 
 
@@ -26,7 +26,7 @@ def doctor(run: Run, host: str, deep: bool, drop: bool) -> None:
 
     Works without a workspace too. Ends with 1 when something fails, 5 when only hosts are out of reach.
     """
-    from tui.doctor import exit_code
+    from tui.doctor_rows import exit_code
 
     ws = run.open(read_only=True) if run.found() else None
     if host and (ws is None or host not in ws.settings.hosts):
@@ -53,7 +53,7 @@ def doctor(run: Run, host: str, deep: bool, drop: bool) -> None:
 
 
 async def _look(ws: Workspace | None, only: str, deep: bool, drop: bool, quiet: bool) -> list[Row]:
-    from tui import doctor as checks
+    from tui.doctor_laptop import laptop
 
     def show(row: Row) -> None:
         if not quiet:
@@ -63,26 +63,26 @@ async def _look(ws: Workspace | None, only: str, deep: bool, drop: bool, quiet: 
             if row.next and row.verdict != "PASS":
                 click.echo(f"{'':<34} next: {row.next}")
 
-    rows = [] if only else await checks.laptop(ws.root if ws is not None else Path(), show)
+    rows = [] if only else await laptop(ws.root if ws is not None else Path(), show)
     names = [only] if only else list(ws.settings.hosts) if ws is not None else []
     if ws is None or not names:
         return rows
     from tui.cli_verify import Links
+    from tui.doctor import host
+    from tui.doctor_rows import row
 
     links = Links(ws)
     try:
-        found = await asyncio.gather(
-            *(checks.host(ws, links, name, show, deep=deep) for name in names)
-        )
+        found = await asyncio.gather(*(host(ws, links, name, show, deep=deep) for name in names))
     finally:
         await links.close()
-    rows += [row for each in found for row in each]
+    rows += [one for each in found for one in each]
     if drop:
         from tui.fleet import host_spec
         from tui.survival import EXPECTED, survives
 
         for name in names:
             work = survives(host_spec(name, ws.settings.hosts[name], {}))
-            rows.append(await checks.row(f"{name}.drop", work, EXPECTED, seconds=120))
+            rows.append(await row(f"{name}.drop", work, EXPECTED, seconds=120))
             show(rows[-1])
     return rows

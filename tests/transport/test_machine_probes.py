@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from agents import LinkDown, RemoteError
+from agents.remote.checks import Machine
+from agents.remote.errors import OpError
+from agents.remote.loop import Loop
 from tests.transport.test_start import interpreter
 from tui.roadmap.entries import Verdict
 from tui.roadmap.verify import verify
@@ -268,3 +272,48 @@ async def test_the_tunnel_reaches_the_servers_loopback(make_link, ws, tmp_path):
     assert (found.verdict, found.found) == ("PASS", "HTTP 200 OK")
     found = (await checked(opened, link, "S0.L5"))["S0.L5"]
     assert found.verdict == "FAIL"
+
+
+@pytest.mark.docker
+async def test_a_real_engine(sshd, engine, make_link, ws):
+    """The texts are the engine's own: nothing here has a card, and nothing can be pulled."""
+    sshd.environment["DOCKER_HOST"] = engine.url
+    link = await make_link(simulate_gpu=True).live()
+    facts = await link.probe("docker", timeout=20)
+    assert facts["server"]
+    assert "runc" in facts["runtimes"]
+    words = ("run", "-d", "--network=none", "--name=mlflow-test", "gonogo-test:base", "sleep", "60")
+    engine.docker(*words)
+    found = await link.probe("containers", timeout=20, port=5000, word="mlflow")
+    engine.docker("rm", "-f", "mlflow-test")
+    assert [(c["name"], c["running"], c["mounts"]) for c in found["found"]] == [
+        ("mlflow-test", True, [])
+    ]
+    text = '["S0.T5"]\nrule = "docker-gpu"\nimage = "gonogo-test:base"\n'
+    (ws.root / "bindings.toml").write_text(text)
+    seen = await checked(Workspace.open(ws.root), link, "S0.T1", "S0.T5")
+    assert seen["S0.T1"].verdict == "WARN", "a plain engine is not Docker Desktop"
+    assert seen["S0.T5"].verdict == "FAIL"
+    assert "NVIDIA container toolkit. Next: " in seen["S0.T5"].reason
+    assert engine.docker("ps", "-aq") == "", "no container is left"
+
+
+def test_a_probe_that_cannot_be_ended_is_not_started_twice():
+    """A process that left the group stands for one that hangs in the kernel: SIGKILL does not reach it."""
+    loop = Loop()
+    escaped = "import os,time; os.fork() and os._exit(0); os.setsid(); time.sleep(4)"
+    probes = Machine(loop, {"stub": escaped, "machine": base64.b64encode(b"x").decode()})
+    said: list[tuple[str, str]] = []
+
+    def fail(code: str, text: str) -> None:
+        said.append((code, text))
+        loop.running = False
+        loop.later(0, lambda: None)  # wakes it
+
+    probes.ask("gpu", {"timeout": 0.5}, pytest.fail, fail)
+    loop.run()
+    assert said == [("timeout", "the gpu probe gave no answer within 0.5 s")]
+    with pytest.raises(OpError, match="still hangs in the kernel"):
+        probes.ask("gpu", {}, pytest.fail, fail)
+    with pytest.raises(OpError, match="there is no probe"):
+        probes.ask("shell", {}, pytest.fail, fail)

@@ -25,7 +25,8 @@ from tui.roadmap.rules.base import (
     skip,
     warn,
 )
-from tui.roadmap.rules.machine import MachineParams, Role, failing, no_docker, parent, told
+from tui.roadmap.rules.containers import no_docker
+from tui.roadmap.rules.machine import MachineParams, Role, failing, parent, told
 from tui.settings import Settings
 
 EXTENSION = "ms-vscode-remote.remote-ssh"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tui.roadmap.rules import (
     artifacts,
+    containers,
     desk,
     facts,
     files,
@@ -27,8 +28,8 @@ from tui.roadmap.rules import (
 from tui.roadmap.rules.base import Rule
 
 MODULES = (
-    artifacts, desk, facts, files, github, hosts, jsonfile, launch, machine, plan, repository, runs,
-    scores, texts, tracking, training, web,
+    artifacts, containers, desk, facts, files, github, hosts, jsonfile, launch, machine, plan, repository,
+    runs, scores, texts, tracking, training, web,
 )  # fmt: skip
 RULES: dict[str, Rule] = {name: rule for module in MODULES for name, rule in module.RULES.items()}
 """Every rule that a binding may name."""
