@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,15 @@ async def test_a_container_without_a_card_names_cause_and_next_step(install, mak
     found = (await checked(ws, link, "S0.T5"))["S0.T5"]
     assert found.verdict == "FAIL"
     assert "NVIDIA container toolkit. Next: install nvidia-container-toolkit" in found.reason
+
+
+async def test_a_container_that_takes_too_long_is_removed(install, make_link, tmp_path):
+    log = tmp_path / "removed"
+    install("docker", f'case "$1" in run) sleep 300;; rm) echo "$@" > {log};; esac\n')
+    link = await make_link(simulate_gpu=True).live()
+    with pytest.raises(RemoteError, match="docker did not answer within 1 s"):
+        await link.probe("docker_gpu", timeout=1.5, image="x:1")
+    assert re.fullmatch(r"rm -f gonogo-probe-\d+", (await asyncio.to_thread(log.read_text)).strip())
 
 
 async def test_scenario_05_a_host_that_is_off(ws, make_link):
