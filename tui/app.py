@@ -21,6 +21,7 @@ from tui.bridge import Bridge
 from tui.gauge_model import host_chip_model
 from tui.host_actions import HostActions
 from tui.messages import JobMoved, LinkMoved, StoreChanged
+from tui.notice_actions import NoticeActions
 from tui.palette import system_commands
 from tui.roadmap.budget import BudgetSummary, summarize
 from tui.roadmap.gate import evaluate
@@ -52,7 +53,7 @@ POLL_SECONDS = 0.5
 """How often the state file is looked at for records of other writers."""
 
 
-class GonogoApp(ServerActions, HostActions, App[None]):
+class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
     """Control center. Workers never touch widgets; they change the store and the workspace."""
 
     TITLE = "gonogo"
@@ -103,6 +104,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
         self.fleet.start()
         self.fleet.start_tunnel()
         self.set_interval(FRAME_SECONDS, self._frame)
+        self.start_notices()
         self.set_interval(POLL_SECONDS, self.poll_state)
         self.show_problem()
         self.call_after_refresh(self.plan_changed)
@@ -208,18 +210,7 @@ class GonogoApp(ServerActions, HostActions, App[None]):
 
     @on(JobMoved)
     def _job_moved(self, message: JobMoved) -> None:
-        job, before = message.job, message.before
-        state = str(job.state)
-        was = str(before.state) if before else ""
-        if was in ("running", "starting") and state != was and state not in ("unknown", "running"):
-            severity = "information" if state in ("succeeded", "stopped") else "error"
-            self.notify(
-                f"{job.name} on {message.host}: {state} {job.detail}".rstrip(),
-                severity=severity,  # type: ignore[arg-type]
-                timeout=10,
-                markup=False,
-            )
-            self.bell()
+        self.job_ended(message)
         self._frame()
 
     @on(Worker.StateChanged)

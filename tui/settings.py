@@ -102,6 +102,20 @@ class MlflowSettings(_Strict):
     postgres_image: ImageName = "postgres:17"
 
 
+class NoticeSettings(_Strict):
+    """How the end, the failure, a NaN or the standstill of a run is told besides on the screen.
+
+    `desktop` is the escape sequence that the terminal turns into a notification: osc9 (iTerm2 and
+    most), osc777 (foot, rxvt), osc99 (kitty). A run stalls without a point for `stall_factor`
+    usual steps and at least `stall_seconds`.
+    """
+
+    bell: bool = True
+    desktop: Literal["off", "osc9", "osc777", "osc99"] = "off"
+    stall_factor: Annotated[float, Field(ge=2, allow_inf_nan=False)] = 20.0
+    stall_seconds: Annotated[float, Field(ge=60, allow_inf_nan=False)] = 60.0
+
+
 class PublicSettings(_Strict):
     """Public services that checks may ask, over https and without any secret; see `rules.public`."""
 
@@ -157,6 +171,7 @@ class Settings(_Strict):
     mlflow: MlflowSettings = MlflowSettings()
     public: PublicSettings = PublicSettings()
     training: TrainingSettings = TrainingSettings()
+    notices: NoticeSettings = NoticeSettings()
     keymap: dict[str, str] = {}
 
     def host_of_role(self, role: str) -> str:
@@ -291,6 +306,12 @@ role = "server"
 # gpus = true
 # vram_gb = 7               # free before a start
 # disk_gb = 5
+
+[notices]                   # when a run ends, fails, goes NaN or stands still
+# bell = true
+# desktop = "off"           # or osc9 (iTerm2 and most), osc777 (foot, rxvt), osc99 (kitty)
+# stall_factor = 20         # no point for so many usual steps, and at least
+# stall_seconds = 60
 
 [public]                    # services that checks of the launch ask: no account, no secret
 # enabled = true            # false: never asked, their boxes say so

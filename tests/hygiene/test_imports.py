@@ -21,6 +21,7 @@ WITH_SCREEN = {
     "tui.host_actions",
     "tui.server_actions",
     "tui.train_actions",
+    "tui.notice_actions",
     "tui.job_rows",
     "tui.palette",
     "tui.help",
