@@ -36,8 +36,14 @@ _WORDS = (
     # user@host, but not a package's scope and not an image's digest.
     (re.compile(r"(?<![\w./@-])(?!git@)[A-Za-z0-9_][\w.+-]{0,63}@(?!sha256:)"
                 r"(?=[A-Za-z\[]|\d{1,3}(?:\.\d{1,3}){3})"), f"{GONE}@"),
+    # In JSON the backslash is doubled; a Windows name may hold spaces, so a path ends with its folder.
+    (re.compile(r"(?i)(?<!\w)[a-z]:(?:\\{1,2}|/)Users(?:\\{1,2}|/)"
+                r"(?:[^\\/\"'<>|:*?\n]{1,64}(?=[\\/])|[^\\/\s\"']+)"), "~"),
     (re.compile(r"(?<![\w.~])/(?:home|Users)/[^/\s\"':]+|(?<![\w.~/])/root(?=[/\s\"':]|$)"), "~"),
-    (re.compile(r"(?i)\b[a-z]:\\Users\\[^\\\s\"']+"), "~"),
+    # Homes elsewhere: Windows' drives inside WSL, ostree's /var/home, WSL's folders seen from Windows.
+    (re.compile(r"(?<![\w.~/])(?:/mnt)?/[a-z]/Users/[^/\s\"':]+|(?<![\w.~/])/var/home/[^/\s\"':]+"), "~"),
+    (re.compile(r"(?i)(\\{2,4}wsl(?:\$|\.localhost)\\{1,2}[\w.-]{1,64}\\{1,2}home\\{1,2})[^\\\s\"']+"),
+     r"\1~"),
 )  # fmt: skip
 
 
