@@ -314,3 +314,22 @@ async def test_a_fact_is_asked_once_and_its_trouble_reaches_all(tmp_path: Path) 
     found = await verify(ws, ["S0.T2", "S0.T3", "S0.T4", "S0.T7"], Late())
     assert {v.verdict for v in found} == {"TIMEOUT"}
     assert Late.asked == 1
+
+
+def test_only_ended_jobs_of_the_doctor_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    jobs = tmp_path / ".gonogo/jobs"
+    for name, labels, ended in (
+        ("doctor-a", {"kind": "doctor"}, True), ("doctor-b", {"kind": "doctor"}, False),
+        ("doctor-c", {"kind": "train"}, True),
+    ):  # fmt: skip
+        (jobs / name).mkdir(parents=True)
+        (jobs / name / "job.json").write_text(json.dumps({"labels": labels}))
+        if ended:
+            (jobs / name / "exit.json").write_text("{}")
+    for name in ("doctor-a", "doctor-b", "doctor-c", "../jobs/doctor-c", "doctor-/../doctor-c", ""):
+        told = machine.answer("forget", {"job_id": name})
+        assert ("value" in told) == (name == "doctor-a"), told
+    assert sorted(p.name for p in jobs.iterdir()) == ["doctor-b", "doctor-c"]
