@@ -23,6 +23,8 @@ from agents.trim import names_used, trim
 
 REMOTE = Path(__file__).parent / "remote"
 GPU_MODULES = ("nvml",)
+GPU_SHARED = ("throttle",)
+"""Travel with the GPU reader and with the agent."""
 MACHINE_MODULES = ("machine", "machine_facts", "machine_containers")
 """Run in child processes of the agent only; they travel packed."""
 MINIMUM = (3, 8)
@@ -114,7 +116,7 @@ def build_payload() -> bytes:
     extra = {"stub": STUB}
     bindings = nvml_bindings()
     if bindings is not None:
-        modules = _sources(list(GPU_MODULES))
+        modules = _sources([*GPU_MODULES, *GPU_SHARED])
         modules["pynvml"] = bindings
         gpu = _pack("agents.remote.nvml", modules, {})
         extra["gpu"] = base64.b64encode(gpu).decode("ascii")

@@ -67,6 +67,7 @@ class Gpu:
     clock_mhz: float | None
     energy_j: float | None
     simulated: bool = False
+    clock_mem_mhz: float | None = None
     mem_jobs: int | None = None
     throttle: tuple[str, ...] | None = None
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -115,6 +116,7 @@ def _gpu(card: Mapping[str, Any], rung: GpuRung) -> Gpu | None:
         clock_mhz=number(card.get("clock_mhz"), 0, 100_000),
         energy_j=number(card.get("energy_j")),
         simulated=rung == "simulated" or card.get("simulated") is True,
+        clock_mem_mhz=number(card.get("clock_mem_mhz"), 0, 100_000),
         mem_jobs=count(card.get("mem_jobs")),
         throttle=_words(card.get("throttle")),
         reasons=mapping_of_strings(card.get("reasons"), 32),

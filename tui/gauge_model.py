@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from agents import Gpu
-from tui.live import HostView
+from collections.abc import Iterable
+
+from agents import Gauge, Gpu
+from tui.host_view import HostView
+from tui.vocabulary import age as age_words
+from tui.vocabulary import rate
 from tui.widgets.gauges import GaugeModel, GpuModel
 from tui.widgets.status_header import HostChip
 
@@ -21,9 +25,25 @@ def _memory(value: int | None) -> int | None:
     return None if value is None else value // MEMORY_QUANTUM * MEMORY_QUANTUM
 
 
-def gpu_model(gpu: Gpu, peak: int | None) -> GpuModel:
+CLOCK_QUANTUM = 15
+"""MHz; NVIDIA's boost clock moves in such steps."""
+
+
+def _clock(value: float | None) -> int | None:
+    return None if value is None else round(value / CLOCK_QUANTUM) * CLOCK_QUANTUM
+
+
+def _history(values: Iterable[float | None]) -> tuple[float | None, ...]:
+    return tuple(None if v is None else round(v / 5) * 5.0 for v in values)
+
+
+def gpu_model(
+    gpu: Gpu, host: HostView, job: tuple[int, bool] | None = None, peak: int | None = None
+) -> GpuModel:
     """One card, rounded so that nothing repaints without a visible change."""
-    reasons = [f"{name}: {why}" for name, why in gpu.reasons.items()]
+    drawn = ("util", "mem_used", "temp_c", "power_w", "clock_mhz")
+    reasons = [f"{name}: {gpu.reasons[name]}" for name in drawn if name in gpu.reasons]
+    history = host.utils.get(gpu.index, ())
     return GpuModel(
         index=gpu.index,
         name=gpu.name,
@@ -35,15 +55,28 @@ def gpu_model(gpu: Gpu, peak: int | None) -> GpuModel:
         power_w=_int(gpu.power_w),
         power_limit_w=_int(gpu.power_limit_w),
         simulated=gpu.simulated,
-        mem_jobs=_memory(gpu.mem_jobs),
-        clock_mhz=None if gpu.clock_mhz is None else round(gpu.clock_mhz / 10) * 10,
-        throttle=", ".join(gpu.throttle or ()),
         reason="; ".join(reasons[:2]),
+        clock_mhz=_clock(gpu.clock_mhz),
+        clock_mem_mhz=_int(gpu.clock_mem_mhz),
+        throttle=gpu.throttle,
+        mem_job=None if job is None else _memory(job[0]),
+        mem_job_told=job is not None and job[1],
+        history=_history(history) if any(value is not None for value in history) else (),
     )
 
 
-def gauge_model(host: HostView, now: float, vram_limit: int | None = None) -> GaugeModel:
-    """What the panel of a host shows at `now` (the store's monotonic seconds)."""
+def gauge_model(
+    host: HostView,
+    now: float,
+    vram_limit: int | None = None,
+    *,
+    now_ms: int | None = None,
+    job: tuple[int, bool] | None = None,
+) -> GaugeModel:
+    """What the panel of a host shows at `now` (the store's monotonic seconds).
+
+    `now_ms` (UTC) gives the link its age; `job` is what LiveStore.job_memory says of the first card.
+    """
     age = host.gauge_age(now)
     stale = age is not None and not host.fresh(now)
     gauge = host.gauge
@@ -58,35 +91,45 @@ def gauge_model(host: HostView, now: float, vram_limit: int | None = None) -> Ga
         stale=stale,
         latency_ms=None if latency is None else round(latency),
         vram_limit=vram_limit,
+        link_age=_link_age(host, now_ms),
     )
     if gauge is None:
         return base
-    with_gpu = any(value is not None for value in host.util)
-    values = host.util if with_gpu else host.cpu
     return GaugeModel(
         **{
             **vars(base),
             "rung": gauge.gpu_rung if gauge.gpu_rung != "none" else "",
             "gpu_reason": gauge.gpu_reason,
             "gpus": tuple(
-                gpu_model(gpu, host.vram_peak if index == 0 else None)
+                gpu_model(gpu, host, job, host.vram_peak) if index == 0 else gpu_model(gpu, host)
                 for index, gpu in enumerate(gauge.gpus)
             ),
             "cpu": _int(gauge.cpu.percent),
             "cores": gauge.cpu.count,
             "ram_used": _memory(gauge.ram.used),
             "ram_total": _memory(gauge.ram.total),
-            "disk_free": gauge.disk.free,
+            "disk_free": None if gauge.disk.free is None else gauge.disk.free // 10**9 * 10**9,
             "disk_total": gauge.disk.total,
-            "net": None
-            if gauge.net.rx_bps is None or gauge.net.tx_bps is None
-            else (round(gauge.net.rx_bps / 1e6, 1), round(gauge.net.tx_bps / 1e6, 1)),
-            "history": tuple(None if v is None else round(v / 5) * 5.0 for v in values),
-            "history_of": "gpu" if with_gpu else "cpu",
+            "net": _net(gauge),
+            "history": _history(host.cpu),
             "health": () if host.tunnel else tuple(gauge.health.items()),
             "tunnel": host.tunnel,
         }
     )
+
+
+def _link_age(host: HostView, now_ms: int | None) -> str:
+    """How long the link has been in its state; nothing in its first minute, which would only flicker."""
+    if host.link is None or now_ms is None:
+        return ""
+    since = host.link.since_ms if host.live else host.lost_since_ms or host.link.since_ms
+    seconds = (now_ms - since) / 1000
+    return age_words(seconds) if seconds >= 60 else ""
+
+
+def _net(gauge: Gauge) -> tuple[str, str] | None:
+    rx, tx = gauge.net.rx_bps, gauge.net.tx_bps
+    return None if rx is None and tx is None else (rate(rx), rate(tx))
 
 
 def host_chip_model(host: HostView, now: float, now_ms: int) -> HostChip:

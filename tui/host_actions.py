@@ -10,6 +10,7 @@ from textual import work
 from agents import AgentError, LinkChanged, LoginRequest
 from tui.roadmap.dates import proposal
 from tui.roadmap.errors import WorkspaceError
+from tui.roadmap.progress import section_progress
 from tui.screens.dialogs import ConfirmScreen, Entry, FormScreen, LinesScreen
 from tui.screens.log import LogScreen
 from tui.train_actions import TrainActions
@@ -122,6 +123,10 @@ class HostActions(TrainActions):
         path = self.ws.runs_dir / host / job_id / "log.txt"
         self.push_screen(LogScreen(f"{host}/{job_id}", path))
 
-    def vram_limit(self) -> int:
-        """The stage's own line in the VRAM gauge: 7 GB in Stage 1."""
-        return 7 * 2**30
+    def vram_limit(self) -> int | None:
+        """The stage's own line in the VRAM gauge: 7 GB until Stage 1 is done, then none."""
+        document = self.ws.document
+        if "S1" not in {section.id for section in document.sections}:
+            return None
+        done, total = section_progress(document, self.ws.state, "S1")
+        return 7 * 2**30 if done < total else None

@@ -7,7 +7,6 @@ journal by byte offset, so a restart rebuilds exactly the same curves.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,17 +16,10 @@ from agents import Gauge, JobStatus, LinkChanged, LinkState
 from pipeline.journal import RunReader
 from tui.chart.series import Series
 from tui.curves import Points
+from tui.host_view import HostView
+from tui.launch import MLFLOW_JOB
 from tui.lights import TunnelView
 from tui.tail import clean
-
-HISTORY = 240
-"""Samples of gauge history kept per host (four minutes at 1 Hz)."""
-
-OUTAGES = 100
-"""Times without a link that are remembered for a host."""
-
-FRESH_SECONDS = 10.0
-"""A gauge older than this is drawn grey with its age."""
 
 READ_LIMIT = 8 * 2**20
 """Bytes of one journal read at a time, so that a backfill never blocks a frame for long."""
@@ -36,44 +28,6 @@ READ_LIMIT = 8 * 2**20
 def whole(value: object) -> int:
     """A count that a host sent: a non-negative int, 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
-@dataclass
-class HostView:
-    """The state of one host as the laptop knows it."""
-
-    name: str
-    role: str
-    link: LinkChanged | None = None
-    gauge: Gauge | None = None
-    gauge_at: float = 0.0
-    util: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    cpu: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
-    vram_peak: int | None = None
-    tunnel: TunnelView | None = None
-    lost_since_ms: int | None = None
-    """When the link went away, through all attempts to get it back; None while it is live."""
-    outages: deque[tuple[int, int | None]] = field(default_factory=lambda: deque(maxlen=OUTAGES))
-    """From when to when the link was down, UTC ms; the last one is open while it still is."""
-
-    @property
-    def state(self) -> str:
-        """Link state as a word; `closed` before the first event."""
-        return str(self.link.state) if self.link else "closed"
-
-    @property
-    def live(self) -> bool:
-        """True while the link carries data."""
-        return self.link is not None and self.link.state == LinkState.live
-
-    def gauge_age(self, now: float) -> float | None:
-        """Seconds since the newest gauge arrived, None before the first."""
-        return None if self.gauge is None else max(0.0, now - self.gauge_at)
-
-    def fresh(self, now: float) -> bool:
-        """True when the gauge may be drawn as current."""
-        age = self.gauge_age(now)
-        return age is not None and age < FRESH_SECONDS and self.live
 
 
 @dataclass
@@ -181,8 +135,7 @@ class LiveStore:
         """Take in a new link state; a lost link leaves a gap in the history."""
         host = self.add_host(event.host, "")
         if host.live and event.state != LinkState.live:
-            host.util.append(None)
-            host.cpu.append(None)
+            host.gap()
         host.link = event
         if event.state == LinkState.live:
             if host.lost_since_ms is not None and host.outages:
@@ -196,13 +149,41 @@ class LiveStore:
     def gauge_arrived(self, name: str, gauge: Gauge) -> None:
         """Take in the newest gauge of a host."""
         host = self.add_host(name, "")
-        host.gauge, host.gauge_at = gauge, self.clock()
-        host.cpu.append(gauge.cpu.percent)
-        gpu = gauge.gpus[0] if gauge.gpus else None
-        host.util.append(gpu.util if gpu else None)
-        if gpu and gpu.mem_used is not None:
-            host.vram_peak = max(host.vram_peak or 0, gpu.mem_used)
+        host.take(gauge, self.clock(), self.running_job(name) is not None)
         self.version += 1
+
+    def running_job(self, host: str) -> JobStatus | None:
+        """The training or other job of ours that runs on that host, the newest of several."""
+        running = [
+            job
+            for (name, _), job in self.jobs.items()
+            if name == host and str(job.state) in ("running", "starting") and job.name != MLFLOW_JOB
+        ]
+        return max(running, key=lambda job: job.created_ms or 0, default=None)
+
+    def job_memory(self, host: str) -> tuple[int, bool] | None:
+        """Bytes of VRAM that the running job holds on the first card, and whether that was measured.
+
+        The driver's count for the job's processes, else what a job that trains with torch tells to have
+        reserved (containers are not followed by the driver's count). Else it is what the card uses
+        beyond what it used before the job: under WSL and Windows no memory is told by process.
+        """
+        job = self.running_job(host)
+        if job is None:
+            return None
+        known = self.hosts.get(host)
+        cards = known.gauge.gpus if known is not None and known.gauge is not None else ()
+        if cards and cards[0].mem_jobs:
+            return cards[0].mem_jobs, True
+        run = self.runs.get((host, job.job_id))
+        told = run.last.get("gpu_reserved_bytes") if run is not None else None
+        if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < 2**50:
+            return told, True
+        view = self.hosts[host]
+        card = view.gauge.gpus[0] if view.gauge is not None and view.gauge.gpus else None
+        if card is None or card.mem_used is None or card.index not in view.vram_idle:
+            return None
+        return max(0, card.mem_used - view.vram_idle[card.index]), False
 
     def tunnel_seen(self, view: TunnelView) -> None:
         """Take in the lights of the tunnel to a host."""

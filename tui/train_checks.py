@@ -9,7 +9,7 @@ from typing import Any
 
 from agents import AgentError, Gauge
 from tui.fleet import ENDED, Fleet
-from tui.live import HostView
+from tui.host_view import HostView
 from tui.roadmap.errors import InvalidValue
 from tui.roadmap.gate_lock import gate_lock
 from tui.settings import Settings

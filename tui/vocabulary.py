@@ -82,10 +82,14 @@ class Marks:
     bullet: str
     spark: str
     rule: str
+    other: str
+    """The part of a bar that belongs to somebody else."""
+    line: str
+    """A limit inside a bar."""
 
 
-UNICODE = Marks("█", "░", "…", "▸", "•", "▁▂▃▄▅▆▇█", "─")
-ASCII = Marks("#", "-", "..", ">", "*", "_.-=+*##", "-")
+UNICODE = Marks("█", "░", "…", "▸", "•", "▁▂▃▄▅▆▇█", "─", "▒", "┃")
+ASCII = Marks("#", "-", "..", ">", "*", "_.-=+*##", "-", "=", "|")
 
 
 def _as_started() -> dict[str, str]:
@@ -156,6 +160,36 @@ def bar(fraction: float | None, width: int) -> str:
         return "·" * width if marks is UNICODE else "." * width
     filled = round(min(1.0, max(0.0, fraction)) * width)
     return marks.full * filled + marks.empty * (width - filled)
+
+
+def split_bar(fraction: float | None, own: float | None, limit: float | None, width: int) -> str:
+    """As `bar`, with the own part full and the rest of the filled part shaded; a line at `limit`.
+
+    All are parts of the whole, 0 to 1; an unknown `own` leaves the filled part undivided.
+    """
+    cells = list(bar(fraction, width))
+    if fraction is not None and own is not None:
+        filled = round(min(1.0, max(0.0, fraction)) * width)
+        mine = min(filled, round(min(1.0, max(0.0, own)) * width))
+        cells[: filled - mine] = marks.other * (filled - mine)
+    if limit is not None and 0 < limit < 1:
+        cells[min(width - 1, round(limit * width))] = marks.line
+    return "".join(cells)
+
+
+def rate(per_second: float | None) -> str:
+    """Bytes a second in two digits (<10 kB/s is told as that): 42 kB/s, 1.2 MB/s; a dash if unknown."""
+    if per_second is None:
+        return "—"
+    if per_second < 1e4:
+        return "<10 kB/s"
+    for unit, size in (("kB/s", 1e3), ("MB/s", 1e6), ("GB/s", 1e9)):
+        value = per_second / size
+        if value < 9.95:
+            return f"{value:.1f} {unit}"
+        if value < 995 or unit == "GB/s":
+            return f"{float(f'{value:.2g}'):.0f} {unit}"
+    return "—"
 
 
 def sparkline(values: list[float | None], width: int, top: float) -> str:

@@ -65,6 +65,7 @@ class Gpu:
         self._buffer = b""
         self._failures: list[str] = []
         self._rung = 0
+        self._newer = True
         self._heard = time.monotonic()
         self._partial: list[dict[str, Any]] = []
         self._closed = False
@@ -133,7 +134,7 @@ class Gpu:
             if "/" not in name:
                 self._failures.append("nvidia-smi: not on PATH")
             return None
-        return smi.argv(program, self._interval)
+        return smi.argv(program, self._interval, self._newer)
 
     def _start(self, name: str, argv: list[str]) -> None:
         self.rung = name
@@ -150,6 +151,14 @@ class Gpu:
             timer.cancel()
             if self._child is child:
                 self._child = None
+                if (
+                    name != "nvml"
+                    and self._newer
+                    and smi.UNKNOWN_FIELD in self._last.decode("utf-8", "replace")
+                ):
+                    self._newer = False  # the same program once more, asked for less
+                    self._climb()
+                    return
                 self._failures.append(self._why(name, code))
                 self._rung += 1
                 self._climb()

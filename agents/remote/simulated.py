@@ -58,6 +58,7 @@ class SimulatedCard:
             "power_limit_w": LIMIT_W,
             "temp_c": round(self._temperature),
             "clock_mhz": 2610 if self._util > 5 else 210,
+            "clock_mem_mhz": 10501 if self._util > 5 else 405,
             "energy_j": round(self._energy, 1),
             "throttle": [],
             "processes": None,

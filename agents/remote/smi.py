@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from agents.remote import throttle
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -20,14 +22,18 @@ FIELDS = (
     ("clock_mhz", "clocks.sm"),
     ("name", "name"),
 )
-UNTOLD = ("energy_j", "throttle", "processes")
+# Not every driver knows these; then the whole query fails and is asked again without them.
+NEWER = (("throttle", "clocks_throttle_reasons.active"), ("clock_mem_mhz", "clocks.mem"))
+UNKNOWN_FIELD = "not a valid field"
+UNTOLD = ("energy_j", "throttle", "clock_mem_mhz", "processes")
 MIB = 1024 * 1024
 
 
-def argv(program: str, interval: float) -> list[str]:
+def argv(program: str, interval: float, newer: bool = True) -> list[str]:
+    fields = FIELDS[:-1] + (NEWER if newer else ()) + FIELDS[-1:]
     return [
         program,
-        "--query-gpu=" + ",".join(name for _, name in FIELDS),
+        "--query-gpu=" + ",".join(name for _, name in fields),
         "--format=csv,noheader,nounits",
         "--loop-ms=%d" % max(100, int(interval * 1000)),
     ]
@@ -38,20 +44,30 @@ def parse_line(line: str) -> dict[str, Any] | None:
 
     A placeholder such as ``[N/A]`` or ``ERR!`` becomes None and stays as the reason.
     """
-    parts = [part.strip() for part in line.split(",", len(FIELDS) - 1)]
-    if len(parts) != len(FIELDS) or not parts[0].isdigit():
+    fields = FIELDS
+    parts = [part.strip() for part in line.split(",", len(FIELDS) + len(NEWER) - 1)]
+    held = parts[len(FIELDS) - 1] if len(parts) == len(FIELDS) + len(NEWER) else ""
+    if held.startswith(("0x", "[", "N/A", "Not ")):  # no card is called so
+        fields = FIELDS[:-1] + NEWER + FIELDS[-1:]
+    parts = [part.strip() for part in line.split(",", len(fields) - 1)]
+    if len(parts) != len(fields) or not parts[0].isdigit():
         return None
+    told = [key for key, _ in fields]
+    untold = [key for key in UNTOLD if key not in told]
     reading: dict[str, Any] = {
-        "reasons": dict.fromkeys(UNTOLD, "nvidia-smi does not tell it"),
-        **dict.fromkeys(UNTOLD),
+        "reasons": dict.fromkeys(untold, "nvidia-smi does not tell it"),
+        **dict.fromkeys(untold),
     }
-    for (key, _), text in zip(FIELDS, parts):  # noqa: B905
+    for (key, _), text in zip(fields, parts):  # noqa: B905
         if key == "index":
             reading[key] = int(text)
         elif key in ("uuid", "name"):
             reading[key] = text
         else:
             try:
+                if key == "throttle":
+                    reading[key] = throttle.words(int(text, 16))
+                    continue
                 value = float(text)
             except ValueError:
                 reading[key] = None

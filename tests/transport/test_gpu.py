@@ -163,6 +163,7 @@ async def test_two_cards_and_a_host_without_bindings(bindings, smi, make_link, w
         "mem_used": "[Not Supported]",
         "energy_j": "nvidia-smi does not tell it",
         "throttle": "nvidia-smi does not tell it",
+        "clock_mem_mhz": "nvidia-smi does not tell it",
         "processes": "nvidia-smi does not tell it",
         "mem_jobs": "nvidia-smi does not tell it",
     }
@@ -204,3 +205,19 @@ async def test_a_simulated_card_follows_the_jobs_and_says_what_it_is(make_link, 
 def _children(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
+
+
+async def test_an_old_nvidia_smi_is_asked_again_for_less(bindings, smi, make_link, wait_until):
+    bindings(None)
+    line = "0, GPU-a, 1, 10, 100, 5.0, 9.0, 30, 200, Card"
+    field = "clocks_throttle_reasons.active"
+    smi(
+        f'case "$1" in *throttle*) echo \'Field "{field}" is not a valid field to query.\'; exit 2;; esac\n'
+        f'while echo "{line}"; do sleep 0.2; done\n'
+    )
+    watched = make_link(gauge_interval=0.2)
+    await watched.live()
+    gauge = await gauge_where(watched, wait_until, lambda g: g.gpus)
+    assert gauge.gpu_rung == "nvidia-smi"
+    assert gauge.gpus[0].throttle is None
+    assert gauge.gpus[0].reasons["throttle"] == "nvidia-smi does not tell it"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import ClassVar
 
 from textual import on
@@ -66,11 +67,14 @@ class LiveScreen(ChartActions, Room):
         """Gauges, curves, jobs from the store; each widget redraws only what changed."""
         store = self.gonogo.fleet.store
         now = store.clock()
+        now_ms = int(time.time() * 1000)
         limit = self.gonogo.vram_limit()
         for index, host in enumerate(store.hosts.values()):
             panel = self.query_one_optional(f"#gauge-{index}", GaugePanel)
             if panel is not None:
-                panel.show(gauge_model(host, now, limit if host.role == "tower" else None))
+                wanted = limit if host.role == "tower" else None
+                job = store.job_memory(host.name)
+                panel.show(gauge_model(host, now, wanted, now_ms=now_ms, job=job))
         self.update_chart()
         jobs = self.query_one("#jobs", RowList)
         jobs.set_rows(
