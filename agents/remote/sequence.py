@@ -183,7 +183,7 @@ def describe(status: dict[str, Any], queue: dict[str, Any] | None) -> None:
     said = "%d of %d: %s" % (at, len(views), last.get("name", "nothing yet"))
     state = status["state"]
     if state == "succeeded":
-        said = "%d of %d succeeded" % (at, len(views))
+        said = "%d of %d" % (at, len(views))
     elif state in ("running", "starting"):
         said += " " + str(last.get("state", ""))
         if status["detail"]:

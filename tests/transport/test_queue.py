@@ -66,7 +66,7 @@ async def test_the_second_runs_without_agent_link_or_laptop(sshd, make_link, wai
     again = make_link()
     await again.live()
     status = await ended(again, queue.job_id, wait_until)
-    assert (status.state, status.detail) == (JobState.succeeded, "2 of 2 succeeded")
+    assert (status.state, status.detail) == (JobState.succeeded, "2 of 2")
     second = await ended(again, folder.name, wait_until)
     assert second.labels == {"kind": "train", "queue": queue.job_id}
 
