@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,8 +56,13 @@ def doctor(run: Run, host: str, deep: bool, drop: bool) -> None:
 async def _look(ws: Workspace | None, only: str, deep: bool, drop: bool, quiet: bool) -> list[Row]:
     from tui.doctor_laptop import laptop
 
+    away: set[str] = set()
+
     def show(row: Row) -> None:
-        if not quiet:
+        name = row.id.partition(".")[0]
+        if not quiet and name not in away:
+            if row.verdict == "UNREACHABLE":
+                away.add(name)  # one line says it; --json has them all
             click.echo(f"{row.verdict:<11} {row.id:<22} {row.found}")
             if row.verdict not in ("PASS", "SKIP") and row.expected not in row.found:
                 click.echo(f"{'':<34} expected {row.expected}")
@@ -72,11 +78,24 @@ async def _look(ws: Workspace | None, only: str, deep: bool, drop: bool, quiet: 
     from tui.doctor_rows import row
 
     links = Links(ws)
+    waiting: dict[str, list[Row]] = {name: [] for name in names}
+    now = names[0]
+
+    def shower(name: str) -> Callable[[Row], None]:
+        # Hosts are looked at beside each other and shown one after the other.
+        return lambda row: show(row) if name == now else waiting[name].append(row)
+
+    tasks = {
+        name: asyncio.ensure_future(host(ws, links, name, shower(name), deep=deep))
+        for name in names
+    }
     try:
-        found = await asyncio.gather(*(host(ws, links, name, show, deep=deep) for name in names))
+        for now, task in tasks.items():
+            for one in waiting[now]:
+                show(one)
+            rows += await task
     finally:
         await links.close()
-    rows += [one for each in found for one in each]
     if drop:
         from tui.fleet import host_spec
         from tui.survival import EXPECTED, survives

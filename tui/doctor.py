@@ -128,12 +128,14 @@ async def host(
         checks[check] = (RULES[rule].check(ctx, params), params.expects(ws.settings))
 
     async def one(check: str, work: Awaitable[Finding], expected: str) -> Row:
-        found = await row(f"{name}.{check}", work, expected, slow)
-        show(found)
-        return found
+        return await row(f"{name}.{check}", work, expected, slow)
 
     slow = 620.0 if deep else CHECK_SECONDS
     try:
-        return list(await asyncio.gather(*(one(c, *pair) for c, pair in checks.items())))
+        rows = []
+        for work in [asyncio.ensure_future(one(c, *pair)) for c, pair in checks.items()]:
+            rows.append(await work)  # they run beside each other and are shown in one order
+            show(rows[-1])
+        return rows
     finally:
         ctx.close()

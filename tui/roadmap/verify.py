@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["HostProbes", "ProbeFailed", "Unreachable", "bound_items", "select", "verify"]
 
-AT_ONCE = 8
+AT_ONCE = 24
+"""Checks that work beside each other: more than a stage has of one host that does not answer."""
 MAX_TEXT = 600
 HOUR_MS = 3_600_000
 

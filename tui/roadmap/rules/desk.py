@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 import time
 from dataclasses import replace
@@ -158,7 +159,7 @@ async def get(url: str, path: str, timeout: float) -> tuple[int, str]:
     fields = head.split(b" ", 2)
     if not head.startswith(b"HTTP/") or len(fields) < 2 or not fields[1].isdigit():
         return 0, "the connection ended without an answer"
-    return int(fields[1]), body.decode("utf-8", "replace").strip()[:200]
+    return int(fields[1]), body.decode("utf-8", "replace").strip()[:1000]
 
 
 async def tunnel(ctx: Context, params: TunnelParams) -> Finding:
@@ -172,10 +173,11 @@ async def tunnel(ctx: Context, params: TunnelParams) -> Finding:
         status, body = await get(way.url, "/health", 8.0)
     finally:
         await way.close()
-    found = f"HTTP {status} {body[:60]}" if status else body
+    words = html.unescape(" ".join(re.sub(r"<[^>]*>", " ", body).split()))
+    found = f"HTTP {status} {words[:120]}" if status else body
     finding = judge(status == 200, expected, found, found)
     return told(host, finding, {"status": status, "body": body},
-                f"is MLflow running on {host}? `gonogo mlflow status`")  # fmt: skip
+                "start MLflow with `gonogo mlflow up`")  # fmt: skip
 
 
 def extension_folders(name: str) -> list[str]:

@@ -93,7 +93,10 @@ async def http(ctx: Context, params: HttpParams) -> Finding:
     found = f"HTTP {status} {body}" if status else str(answer.get("error", "no answer"))[:120]
     passed = status == 200 and (not params.body or body == params.body)
     result = judge(passed, expected, found, found)
-    return replace(result, by=f"probe:{host}", data={"host": host, "answer": answer})
+    data: dict[str, Any] = {"host": host, "answer": answer}
+    if not passed and not params.port:
+        data["next"] = "start MLflow with `gonogo mlflow up`"
+    return replace(result, by=f"probe:{host}", data=data)
 
 
 async def link(ctx: Context, params: LinkParams) -> Finding:
