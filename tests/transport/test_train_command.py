@@ -128,14 +128,17 @@ def test_what_failed_is_named_with_the_next_step(ws, home):
     assert answer["error"]["message"].startswith("not started: dataset: ")
     assert "rename yours" in answer["error"]["message"]
     code, answer = gonogo(
-        ws, "train", "--dry-run", "--dataset", "no.jsonl", "--model", "~/nowhere",
+        ws, "train", "--dry-run", "--dataset", "no.jsonl",
         "--backend", "docker",
     )  # fmt: skip
     found = checks(answer)
     assert code == 1
-    assert {n for n, c in found.items() if c["verdict"] == "FAIL"} == {"dataset", "model", "image"}
+    assert {n for n, c in found.items() if c["verdict"] == "FAIL"} == {"dataset", "image"}
     assert "gonogo send" in found["dataset"]["next"]
     assert not answer["plan"]["ready"]
+    (job,) = answer["plan"]["jobs"]
+    assert (job["backend"], job["argv"][0]) == ("docker", "python3")
+    assert job["mounts"] == [f"{home}/model (ro)", "the job's own folder (rw)"]
     assert not (home / ".gonogo/jobs").exists()
 
 
