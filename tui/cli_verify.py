@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from agents import Event, HostLink, Tunnel
 
 CONNECT_SECONDS = 8.0  # below the time limit of a check: a dead host is out of reach, not slow
+FIRST_SECONDS = 4.0  # a host that could not be connected to by then is away
 MIRROR_SECONDS = 20.0
 FOLLOWED = ("train", "generate")
 
@@ -50,8 +51,20 @@ class Links:
             )
             self._links[host] = link
             self._tasks.append(asyncio.create_task(link.run()))
-            self._waiting[host] = asyncio.create_task(link.wait_live(CONNECT_SECONDS))
+            self._waiting[host] = asyncio.create_task(self._live(link))
         return self._waiting[host]
+
+    @staticmethod
+    async def _live(link: HostLink) -> None:
+        """Waits for a slow login; not for a host to which one attempt has failed already."""
+        from agents import LinkDown
+
+        try:
+            await link.wait_live(FIRST_SECONDS)
+        except LinkDown:
+            if link.attempt > 0:
+                raise
+            await link.wait_live(CONNECT_SECONDS - FIRST_SECONDS)
 
     async def probe(self, host: str, name: str, **params: Any) -> dict[str, Any]:
         """One probe of a host; raises LinkDown, RemoteError, or KeyError for an unknown host."""
