@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from functools import lru_cache
 
 from tui.roadmap import naming
+from tui.roadmap.blank_ids import BlankIds
+from tui.roadmap.blank_match import Spot, spots
 from tui.roadmap.blanks import Blank, find_blanks
 from tui.roadmap.document import Document
 from tui.roadmap.kinds import mark_kinds
@@ -40,14 +43,20 @@ def _template() -> Document:
 @lru_cache(maxsize=1)
 def _shipped() -> naming.Reference:
     template = _template()
+    items, found = places_of(template.text)
     return naming.Reference(
-        tuple(template.boxes), items_of(template.text), naming.names().containers
+        tuple(template.boxes),
+        items,
+        naming.names().containers,
+        blanks=tuple(template.fields),
+        spots=found,
     )
 
 
-def items_of(text: str) -> tuple[naming.Item, ...]:
-    """What identifies each box of a text, in document order."""
-    return tuple(_Builder(scan(text), text, None).items)
+def places_of(text: str) -> tuple[tuple[naming.Item, ...], tuple[Spot, ...]]:
+    """What identifies each box and each blank of a text, in document order."""
+    builder = _Builder(scan(text), text, None)
+    return tuple(builder.items), builder.spots
 
 
 def prefixes_of(
@@ -79,6 +88,9 @@ class _Builder:
         ]
         self.anchors = naming.Anchors({}, {}, ())
         self.kept: dict[int, str] = {}
+        self.blanks = find_blanks(found)
+        self.spots = spots(found, self.blanks, self.path_at)
+        self.blank_ids = BlankIds(self.spots, reference)
         if reference is not None:
             self._anchor(reference)
         self.shipped = reference is None or (reference.shipped and bool(self.anchors.items))
@@ -94,6 +106,9 @@ class _Builder:
         self.anchors = naming.match(self.items, reference.items, family=reference.adopt)
         unsure = {i for i, _ in self.anchors.reworded} if not reference.adopt else set()
         self.kept = {i: reference.ids[j] for i, j in self.anchors.items.items() if i not in unsure}
+        if self.anchors.items or not reference.adopt:
+            containers = self.blank_ids.match(self.anchors.containers)
+            self.anchors = replace(self.anchors, containers=containers)
 
     def _section_level(self) -> int:
         levels = [h.level for h in self.headings]
@@ -197,6 +212,7 @@ class _Builder:
             tuple(self.scan.endings),
             reworded,
             asked,
+            self.blank_ids.questions(fields),
         )
 
     def _boxes(self) -> list[Box]:
@@ -211,7 +227,7 @@ class _Builder:
                 dot = "." if mark.parent is not None else ""
                 box_id = f"{prefix}{dot}{counts[prefix]}"
             elif i in self.kept:
-                box_id = self.kept[i]
+                box_id = self.reference.agreed.get(self.kept[i], self.kept[i])
             else:
                 made = unique(f"{prefix}.{slug(self.labels[i])}", self.taken)
                 box_id = self.reference.agreed.get(made, made)
@@ -242,15 +258,15 @@ class _Builder:
         ]
 
     def _fields(self, by_line: dict[int, Box]) -> tuple[list[Field], dict[int, dict[int, str]]]:
+        self.blank_ids.match_in_boxes([box.id for box in by_line.values()])
         table = naming.names().fields if self.shipped else {}
-        taken: set[str] = set()
         fields: list[Field] = []
         cells: defaultdict[int, dict[int, str]] = defaultdict(dict)
-        for blank in find_blanks(self.scan):
+        for number, blank in enumerate(self.blanks):
             path = self.path_at[blank.line]
             box = by_line.get(blank.line + 1)
             home = box.id if box else self.prefix(path)
-            name, label, fact = naming.field_name(unique(f"{home}.{blank.tail}", taken), table)
+            name, label, fact = self.blank_ids.name(number, f"{home}.{blank.tail}", table)
             fields.append(self._field(blank, path, box, name, label, fact))
             if blank.in_table:
                 cells[blank.line][blank.column] = name

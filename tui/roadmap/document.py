@@ -30,6 +30,8 @@ class Document:
     """(id, old text, new text) of boxes that kept their id although their words changed."""
     asked: tuple[tuple[str, str, str, str], ...] = ()
     """(old id, old text, new id, new text) of boxes that a person has to judge: still the same one?"""
+    asked_blanks: tuple[tuple[str, str, str, str], ...] = ()
+    """The same of blanks."""
 
     @property
     def sections(self) -> tuple[Section, ...]:

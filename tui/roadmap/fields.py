@@ -23,6 +23,11 @@ class FieldChanges(Writer):
             raise UnknownId(f"There is no field {field_id}.")
         if field_id in computed_fields(self.document):
             raise InvalidValue(f"{field_id} is computed from the ledger; add a cost instead.")
+        asked = next((old for old, _, new, _ in self.document.asked_blanks if new == field_id), "")
+        if asked:
+            raise InvalidValue(
+                f"{field_id} may be {asked} with other words: reconcile the plan first."
+            )
         return item
 
     def check_field(self, field_id: str, value: str) -> str:

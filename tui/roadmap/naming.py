@@ -14,6 +14,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.roadmap.blank_match import Spot
 
 TEMPLATE = Path(__file__).parent / "template" / "ROADMAP.md"
 SIMILAR = 0.60
@@ -64,6 +68,11 @@ class Reference:
     adopt: bool = True
     agreed: Mapping[str, str] = field(default_factory=dict)
     """New box (its provisional id) to old id, as a person agreed."""
+    blanks: tuple[str, ...] = ()
+    """Ids of the document's blanks in order; empty where they were not recorded."""
+    spots: tuple[Spot, ...] = ()
+    agreed_blanks: Mapping[int, str] = field(default_factory=dict)
+    """Blank of the new text, counted from 0, to the id it keeps, as a person agreed."""
 
 
 @dataclass(frozen=True, slots=True)

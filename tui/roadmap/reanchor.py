@@ -8,16 +8,17 @@ container are a question; what is found nowhere keeps its data aside. Nothing is
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tui.roadmap import evidence
-from tui.roadmap.builder import items_of, prefixes_of
+from tui.roadmap.builder import places_of, prefixes_of
 from tui.roadmap.document import Document
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.freshness import numbers
@@ -34,12 +35,21 @@ _SEP = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A box of the old text and one of the new that may be the same. `new` is its id until then."""
+    """A box or blank of the old text and one of the new that may be the same.
+
+    `new` is its id until then, `likeness` how alike the words are, from 0 to 1.
+    """
 
     old: str
     old_text: str
     new: str
     new_text: str
+    blank: bool = False
+
+    @property
+    def likeness(self) -> float:
+        """Share of the words' characters that are the same (difflib ratio)."""
+        return difflib.SequenceMatcher(None, self.new_text, self.old_text).ratio()
 
     @property
     def numbers(self) -> tuple[str, str] | None:
@@ -56,16 +66,19 @@ class Question:
             "old_text": self.old_text,
             "new": self.new,
             "new_text": self.new_text,
+            "kind": "blank" if self.blank else "box",
+            "likeness": round(self.likeness, 2),
         }
 
 
 @dataclass(frozen=True, slots=True)
 class Orphan:
-    """Something recorded for a box or blank that the plan no longer has."""
+    """Something recorded for a box, a blank or a section that the plan no longer has."""
 
     id: str
     text: str
     data: str
+    kind: Literal["box", "blank", "note"] = "box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +93,28 @@ class Reading:
     current: bool
     """True where the text is the one that the state file names."""
     warning: str = ""
+    lost_places: frozenset[str] = frozenset()
+    """Ids of blanks and sections that are found nowhere."""
+    following: frozenset[str] = frozenset()
+    """Ids of the blanks in boxes that are asked about: they go where their box goes."""
+    added_blanks: tuple[str, ...] = ()
+    moved: int = 0
+    """Number of boxes that kept their words and stand below another heading."""
+
+    def agreed(self, pairs: Mapping[str, str]) -> Reading:
+        """The reading with the new boxes and blanks in `pairs` taken for the old ones, new id to old."""
+        reference = self.reference
+        if reference is None or not pairs:
+            return self
+        place = {name: number for number, name in enumerate(self.document.fields)}
+        boxes = {new: old for new, old in pairs.items() if new in self.document.boxes}
+        blanks = {place[new]: old for new, old in pairs.items() if new in place}
+        reference = replace(
+            reference,
+            agreed={**reference.agreed, **boxes},
+            agreed_blanks={**reference.agreed_blanks, **blanks},
+        )
+        return _compare(self.document.text, reference, self.current, self.warning)
 
     @property
     def many_lost(self) -> bool:
@@ -117,48 +152,85 @@ def read(folder: Path, text: str, baseline: Mapping[str, Any] | None) -> Reading
     if not baseline["baseline"] and text == shipped_text():
         return Reading(Document.parse(text), None, (), (), (), current=True)
     reference, warning = _reference(folder, baseline)
+    return _compare(text, reference, sha256(text) == baseline["sha256"], warning)
+
+
+def _compare(text: str, reference: Reference | None, current: bool, warning: str) -> Reading:
     document = Document.parse(text, reference)
-    questions = tuple(Question(*asked) for asked in document.asked)
     if reference is None:
         return Reading(document, None, (), (), (), current=False, warning=warning)
-    asked_old, asked_new = {q.old for q in questions}, {q.new for q in questions}
-    known = set(reference.ids)
+    questions = [Question(*asked) for asked in document.asked]
+    questions += [Question(*asked, blank=True) for asked in document.asked_blanks]
+    old, new = {q.old for q in questions}, {q.new for q in questions}
+    known, blanks = set(reference.ids), set(reference.blanks)
+    following = {
+        name
+        for name, spot in zip(reference.blanks, reference.spots, strict=True)
+        if spot.box >= 0 and reference.ids[spot.box] in old
+    }
+    places = blanks | {prefix.split(".")[0] for prefix in reference.prefixes.values()}
+    there = old | following | set(document.fields) | {s.id for s in document.all_sections}
     return Reading(
         document,
         reference,
-        questions,
-        tuple(i for i in reference.ids if i not in document.boxes and i not in asked_old),
-        tuple(i for i in document.boxes if i not in known and i not in asked_new),
-        current=sha256(text) == baseline["sha256"],
+        tuple(questions),
+        tuple(i for i in reference.ids if i not in document.boxes and i not in old),
+        tuple(i for i in document.boxes if i not in known and i not in new),
+        current=current,
+        warning=warning,
+        lost_places=frozenset(places - there),
+        following=frozenset(following),
+        added_blanks=tuple(i for i in document.fields if i not in blanks and i not in new),
+        moved=_moved(document, reference),
     )
 
 
-def agree(reading: Reading, accepted: Mapping[str, str]) -> Document:
-    """The document with the ids of the accepted questions, new id to old id."""
-    if reading.reference is None:
-        return reading.document
-    return Document.parse(reading.document.text, replace(reading.reference, agreed=dict(accepted)))
+def _moved(document: Document, reference: Reference) -> int:
+    """Boxes whose container is another one now, not merely one with another name."""
+    prefix = {item_id: reference.prefixes.get(item.path, "")
+              for item_id, item in zip(reference.ids, reference.items, strict=True)}  # fmt: skip
+    return sum(
+        prefix.get(box.id, box.group_id) not in ("", box.group_id)
+        for box in document.boxes.values()
+    )
 
 
 def _reference(folder: Path, baseline: Mapping[str, Any]) -> tuple[Reference | None, str]:
     name = baseline["baseline"]
     if not name:
-        text = shipped_text()
-        if sha256(text) != baseline["sha256"]:
+        if _shipped_sha() != baseline["sha256"]:
             return None, ""
-        shipped = Document.parse(text)
-        prefixes, _ = prefixes_of(shipped, None)
-        return Reference(tuple(shipped.boxes), items_of(text), prefixes, adopt=False), ""
+        return _shipped(), ""
     try:
         data = json.loads(evidence.read(folder, name))
         text, ids = data["text"], tuple(str(i) for i in data["boxes"])
         prefixes = {tuple(k.split(_SEP)) if k else (): str(v) for k, v in data["prefixes"].items()}
-        items = items_of(text)
-        if len(items) != len(ids):
-            raise ValueError("another number of boxes")
+        items, spots = places_of(text)
+        blanks = tuple(str(i) for i in data.get("blanks", ()))
+        if len(items) != len(ids) or len(blanks) not in (0, len(spots)):
+            raise ValueError("another number of boxes or blanks")
     except (WorkspaceError, ValueError, KeyError, TypeError, AttributeError) as problem:
         return None, f"The text that the plan's ids come from cannot be read ({problem})."
-    return Reference(ids, items, prefixes, shipped=bool(data.get("shipped")), adopt=False), ""
+    old = Reference(ids, items, prefixes, shipped=bool(data.get("shipped")), adopt=False)
+    if not blanks:  # an older program kept no ids of blanks; they follow from the boxes' ids
+        blanks = tuple(Document.parse(text, old).fields)
+    return replace(old, blanks=blanks, spots=spots), ""
+
+
+@lru_cache(maxsize=1)
+def _shipped_sha() -> str:
+    return sha256(shipped_text())
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Reference:
+    text = shipped_text()
+    document = Document.parse(text)
+    items, spots = places_of(text)
+    return Reference(
+        tuple(document.boxes), items, prefixes_of(document, None)[0], adopt=False,
+        blanks=tuple(document.fields), spots=spots,
+    )  # fmt: skip
 
 
 def keep(folder: Path, document: Document, reference: Reference | None) -> dict[str, Any]:
@@ -170,6 +242,7 @@ def keep(folder: Path, document: Document, reference: Reference | None) -> dict[
     body = {
         "text": document.text,
         "boxes": list(document.boxes),
+        "blanks": list(document.fields),
         "prefixes": {_SEP.join(path): prefix for path, prefix in prefixes.items()},
         "shipped": shipped,
     }
@@ -194,4 +267,8 @@ def _orphans(document: Document, state: State) -> Iterator[Orphan]:
             yield Orphan(item, verdict.label, verdict.verdict)
     for item, value in state.fields.items():
         if item not in fields:
-            yield Orphan(item, "", value.value)
+            yield Orphan(item, "", value.value, "blank")
+    sections = {section.id for section in document.all_sections}
+    for item, note in state.notes.items():
+        if item not in sections:
+            yield Orphan(item, "note", note, "note")

@@ -67,6 +67,8 @@ class Workspace(Changes, PlanChanges):
         self._seen: State | None = None
         self._fold()
         self._news.clear()
+        self._read_with = self.state.baseline
+        self._adopt_blanks()
 
     @classmethod
     def create(
