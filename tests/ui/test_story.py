@@ -103,7 +103,7 @@ async def test_the_story_with_a_lost_host_and_a_lost_tracking_server(demo_root: 
             await until(pilot, lambda: ws.state.ticks.get("S0.T1"), 5, "the tick by key")
             await pilot.press("3", "dollar_sign")
             await pilot.pause()
-            await pilot.press("enter", *"13.10", "enter", *"probe", "enter")
+            await pilot.press("enter", *"13.10", "enter", *"probe", "enter", "enter", "enter")
             await until(pilot, lambda: ws.state.costs, 5, "the cost by key")
             assert str(ws.state.costs[0].amount) == "13.10"
             await pilot.press("2", "d")

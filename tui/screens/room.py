@@ -36,7 +36,7 @@ class Room(Screen[None]):
     """Base of the main screens."""
 
     PLACE = ""
-    ready = False
+    _painted = False
     """True once the widgets of `body` exist; a screen may be resumed before that."""
     _banner = ""
     KEYS: ClassVar[tuple[Key, ...]] = ()
@@ -66,6 +66,11 @@ class Room(Screen[None]):
         """The app, typed."""
         return cast("GonogoApp", self.app)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the widgets exist: not before the mount, and no more once they are taken down."""
+        return self._painted and self.display  # display turns false as soon as the removal begins
+
     def compose(self) -> ComposeResult:
         """Header, the screen's own body, keys."""
         yield StatusHeader()
@@ -79,7 +84,7 @@ class Room(Screen[None]):
 
     def on_mount(self) -> None:
         """First paint with everything that is already known."""
-        self.ready = True
+        self._painted = True
         self.update_all()
 
     def on_screen_resume(self) -> None:
