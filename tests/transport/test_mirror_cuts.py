@@ -8,12 +8,15 @@ import json
 import os
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents import Mirrored, bootstrap
 from agents.mirror import StreamMirror
+from tests.transport.conftest import Proxy, Watched
+from tests.transport.openssh import OpenSsh
 
 SEED = 20240607
 CUTS = int(os.environ.get("GONOGO_CUTS", "60"))
@@ -104,6 +107,42 @@ async def test_random_cuts_lose_and_double_nothing(sshd, proxy, make_link, wait_
     assert points > 10_000
     assert not list(copy.parent.glob("*.old-*")), "the same file must never count as another one"
     print(f"\n{hit} cuts, {points} points, 0 lost, 0 doubled, {copy.stat().st_size} bytes")
+
+
+@pytest.mark.slow
+@pytest.mark.sshd
+@pytest.mark.timeout(60 + CUTS)
+async def test_random_cuts_of_openssh_lose_and_double_nothing(
+    tmp_path, client_key, watch, wait_until
+):
+    """The same through OpenSSH's own server."""
+    server = OpenSsh(tmp_path / "openssh", client_key, settings="MaxStartups 500\n").start()
+    proxy = Proxy(server.port)
+    await proxy.start()
+    known = tmp_path / "known_hosts"
+    key = (tmp_path / "openssh/known_hosts").read_text().split(" ", 1)[1]
+    known.write_text(f"[127.0.0.1]:{proxy.port} {key}")
+    made = []
+
+    def make(port: int, gauge_interval: float) -> Watched:
+        spec = server.spec("tower")
+        made.append(
+            watch(replace(spec, ssh=f"root@127.0.0.1:{port}", known_hosts=known,
+                          gauge_interval=gauge_interval))
+        )  # fmt: skip
+        return made[-1]
+
+    try:
+        source, copy, hit = await cut_at_random(server, proxy, make, wait_until, CUTS)
+        assert hit >= CUTS * 2 // 3
+        assert copy.read_bytes() == source.read_bytes()
+        points = count_points(copy)
+        print(f"\nOpenSSH: {hit} cuts, {points} points, 0 lost, 0 doubled")
+    finally:
+        for watched in made:
+            await watched.link.close()
+        await proxy.stop()
+        server.stop()
 
 
 @pytest.mark.slow
