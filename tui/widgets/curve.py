@@ -58,8 +58,8 @@ class Curve(Widget, can_focus=True):
     Curve .curve--mark { color: $error; text-style: bold; }
     Curve .curve--band { color: $error 70%; }
     Curve .curve--cross { color: $foreground; text-style: bold; }
-    Curve .curve--difference { color: $success; text-style: bold; }
-    Curve .curve--interval { color: $success 45%; }
+    Curve .curve--difference { color: $foreground; text-style: bold; }
+    Curve .curve--interval { color: $foreground 35%; }
     Curve .curve--line-0 { color: $accent; text-style: bold; }
     Curve .curve--line-1 { color: $warning; text-style: bold; }
     Curve .curve--line-2 { color: $success; text-style: bold; }

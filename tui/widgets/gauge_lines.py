@@ -145,7 +145,7 @@ def gpu_lines(gpu: GpuModel, model: GaugeModel, tone: str, inner: int) -> list[C
         (mark, "bold $warning"),
         (f"util {util}% ", tone),
         (bar(fraction, bar_width), tone or load_style(gpu.util)),
-        *facts(gpu, tone),
+        *facts(gpu, tone, inner >= 100),
     )
     used, total = gpu.mem_used, gpu.mem_total
     part = used / total if used is not None and total else None
@@ -172,7 +172,7 @@ def gpu_lines(gpu: GpuModel, model: GaugeModel, tone: str, inner: int) -> list[C
     return [first, _with_history(second, "gpu", gpu.history, tone, inner)]
 
 
-def facts(gpu: GpuModel, tone: str) -> list[Part]:
+def facts(gpu: GpuModel, tone: str, wide: bool) -> list[Part]:
     """Temperature, power and limit, why the card is held back, clocks: what matters most comes first."""
     parts: list[Part] = []
     if gpu.temp_c is not None:
@@ -185,7 +185,7 @@ def facts(gpu: GpuModel, tone: str) -> list[Part]:
     if gpu.clock_mhz is not None:
         memory = "" if gpu.clock_mem_mhz is None else f"/{gpu.clock_mem_mhz}"
         parts.append((f"  {gpu.clock_mhz}{memory} MHz", tone or DIM))
-    if gpu.throttle == () and gpu.util:
+    if wide and gpu.throttle == () and gpu.util:
         parts.append(("  not throttled", tone or DIM))
     if gpu.reason:
         parts.append((f"  {gpu.reason}", tone or DIM))
