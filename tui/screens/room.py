@@ -69,7 +69,10 @@ class Room(Screen[None]):
     @property
     def ready(self) -> bool:
         """Whether the widgets exist: not before the mount, and no more once they are taken down."""
-        return self._painted and self.display  # display turns false as soon as the removal begins
+        # Display turns false as soon as the removal begins; an app that ends takes the widgets first.
+        return (
+            self._painted and self.display and bool(self.query(KeyBar) and self.query(StatusHeader))
+        )
 
     def compose(self) -> ComposeResult:
         """Header, the screen's own body, keys."""
