@@ -108,9 +108,9 @@ async def test_the_story_with_a_lost_host_and_a_lost_tracking_server(demo_root: 
             assert str(ws.state.costs[0].amount) == "13.10"
             await pilot.press("2", "d")
             await pilot.pause()
-            await pilot.press("down", "down", "enter")
+            await pilot.press("down", "down", "space", "tab")
             await pilot.pause()
-            await pilot.press(*"no evidence yet", "enter")
+            await pilot.press(*"no evidence yet", "enter", "enter")
             await until(pilot, lambda: ws.state.decisions, 5, "the decision by key")
             assert ws.state.decisions[0].outcome == "NO-GO"
 
