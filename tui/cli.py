@@ -18,7 +18,7 @@ from tui.cli_change import note, redo, tick, undo, untick
 from tui.cli_common import NO_WORKSPACE, READ_ONLY, USAGE, Run, common
 from tui.cli_gate import decide, gate
 from tui.cli_money import budget, cost, energy
-from tui.cli_plan import reconcile
+from tui.cli_plan import import_, reconcile
 from tui.cli_show import export, log, status
 from tui.cli_verify import verify
 from tui.roadmap.workspace import Workspace
@@ -186,6 +186,7 @@ for _command in (
     export,
     field,
     gate,
+    import_,
     na,
     log,
     note,

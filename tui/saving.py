@@ -155,15 +155,21 @@ class Saving(Base):
     async def action_reconcile(self) -> None:
         """Which reworded boxes are still the same; what is asked waits until it is answered."""
         ws = self.ws
-        if not ws.needs_reconcile:
-            self.notify(f"{ws.settings.roadmap}: nothing to reconcile.", markup=False)
+        name, reading = ws.settings.roadmap, ws.reading
+        if reading.current and not ws.orphans:
+            self.notify(f"{name}: nothing to reconcile.", markup=False)
             return
-        gone = len(ws.reading.lost) if ws.reading.many_lost else 0
-        name = ws.settings.roadmap
-        screen = ReconcileScreen(name, ws.questions, ws.orphans, gone)
-        same = await self.push_screen_wait(screen)
-        if same is not None:
-            await self.commit(lambda: ws.reconcile(same, self.actor, confirmed=True))
+        screen = ReconcileScreen(name, reading, ws.questions, ws.orphans)
+        answer = await self.push_screen_wait(screen)
+        if answer is None or (reading.current and not answer.matched):
+            return
+        if ws.reading is not reading:
+            self.notify(f"{name} changed again meanwhile; look once more.", markup=False)
+            self.plan_changed()
+            return
+        await self.commit(
+            lambda: ws.reconcile(answer.same, self.actor, confirmed=True, matched=answer.matched)
+        )
 
     def show_problem(self) -> None:
         """The recovery screen where a line of the state file is damaged, once for each."""

@@ -48,7 +48,7 @@ class HandEdits(Writer):
             return check_value(self.document.fields[change.item], change.new or "") or None
         return sections_note(change.new or "") or None
 
-    def apply_edit(self, changes: list[Change], by: str) -> Record:
+    def apply_edit(self, changes: list[Change], by: str, why: str = "") -> Record:
         """Writes the changes as one record. Raises Conflict where one of the values has moved since."""
         if not changes:
             raise InvalidValue("Nothing was changed.")
@@ -70,6 +70,7 @@ class HandEdits(Writer):
                 "do": "hand_edit",
                 "item": f"{len(ops)} value{'s' if len(ops) > 1 else ''}",
                 "ops": ops,
+                **({"why": clean_text(why, "The reason")} if why else {}),
             }
 
         return self._commit(make)

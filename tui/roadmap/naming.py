@@ -73,6 +73,7 @@ class Reference:
     spots: tuple[Spot, ...] = ()
     agreed_blanks: Mapping[int, str] = field(default_factory=dict)
     """Blank of the new text, counted from 0, to the id it keeps, as a person agreed."""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

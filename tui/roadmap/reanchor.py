@@ -101,6 +101,14 @@ class Reading:
     moved: int = 0
     """Number of boxes that kept their words and stand below another heading."""
 
+    def diff(self) -> list[str]:
+        """Lines of the old and the new text that differ, as `diff -u` has them."""
+        before = self.reference.text if self.reference else ""
+        lines = difflib.unified_diff(
+            before.splitlines(), self.document.text.splitlines(), n=1, lineterm=""
+        )
+        return list(lines)[2:] or ["The text is the same."]
+
     def agreed(self, pairs: Mapping[str, str]) -> Reading:
         """The reading with the new boxes and blanks in `pairs` taken for the old ones, new id to old."""
         reference = self.reference
@@ -214,7 +222,7 @@ def _reference(folder: Path, baseline: Mapping[str, Any]) -> tuple[Reference | N
     old = Reference(ids, items, prefixes, shipped=bool(data.get("shipped")), adopt=False)
     if not blanks:  # an older program kept no ids of blanks; they follow from the boxes' ids
         blanks = tuple(Document.parse(text, old).fields)
-    return replace(old, blanks=blanks, spots=spots), ""
+    return replace(old, blanks=blanks, spots=spots, text=text), ""
 
 
 @lru_cache(maxsize=1)
@@ -229,7 +237,7 @@ def _shipped() -> Reference:
     items, spots = places_of(text)
     return Reference(
         tuple(document.boxes), items, prefixes_of(document, None)[0], adopt=False,
-        blanks=tuple(document.fields), spots=spots,
+        blanks=tuple(document.fields), spots=spots, text=text,
     )  # fmt: skip
 
 
