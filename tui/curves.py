@@ -61,15 +61,19 @@ class Points:
             seconds = (t - first_t) / 1000
         tokens = self._count(event.get("tokens"))
         for key in CURVES:
-            value = self._memory(event) if key == "memory" else _number(event.get(key))
-            if value is not None:
-                row = self._rows.get(key)
-                if row is None:
-                    row = self._rows[key] = ([], [], [], [])
-                row[0].append(step)
-                row[1].append(value)
-                row[2].append(seconds)
-                row[3].append(tokens)
+            value = event.get(key)
+            # A run has hundreds of thousands of these: no calls for the usual ones.
+            if type(value) is not float or key == "memory":
+                value = self._memory(event) if key == "memory" else _number(value)
+                if value is None:
+                    continue
+            row = self._rows.get(key)
+            if row is None:
+                row = self._rows[key] = ([], [], [], [])
+            row[0].append(step)
+            row[1].append(value)
+            row[2].append(seconds)
+            row[3].append(tokens)
 
     def _count(self, value: object) -> float:
         """Tokens since the first attempt: a count that starts again goes on from what was reached."""
@@ -84,7 +88,8 @@ class Points:
     @staticmethod
     def _memory(event: dict[str, Any]) -> float | None:
         for key in MEMORY:
-            value = _number(event.get(key))
+            told = event.get(key)
+            value = None if told is None else _number(told)
             if value is not None:
                 return value / 2**30
         return None

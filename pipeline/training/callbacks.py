@@ -101,6 +101,7 @@ class JournalCallback(TrainerCallback):  # type: ignore[misc]
             learning_rate=float(logs.get("learning_rate", 0.0)),
             grad_norm=float(logs.get("grad_norm", 0.0)),
             tokens_per_s=rate,
+            tokens=tokens,
             seconds=now - self.started,
             rss_bytes=rss_bytes(),
             gpu_alloc_bytes=allocated,

@@ -29,6 +29,7 @@ def test_the_journal_tells_the_whole_run(trained: tuple[Path, RunRecord], lab: L
     for point in record.points:
         assert point["loss"] > 0
         assert point["tokens_per_s"] > 0
+        assert point["tokens"] > 0
         assert point["rss_bytes"] > 50e6
         assert point["gpu_alloc_bytes"] is None
     times = [point["t"] for point in record.points]
