@@ -119,7 +119,7 @@ def section_row(section: Section, doc: Document, state: State) -> Row:
 
     def draw(width: int) -> Content:
         left = Content.assemble(
-            " ", (bracket, style), " ", (f"{section.id[:3]:<3}", DIM), short_title(section)
+            " ", (bracket, style), " ", (f"{section.id[:3]:<3} ", DIM), short_title(section)
         )
         return line_of(left, Content.styled(f"{done}/{total}" if total else "", DIM), width)
 
