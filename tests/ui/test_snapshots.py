@@ -86,3 +86,16 @@ def test_reconcile(snap_compare, filled: Workspace) -> None:
 
 def test_too_small(snap_compare, filled: Workspace) -> None:
     assert snap_compare(GonogoApp(filled), terminal_size=(50, 12), run_before=settle)
+
+
+async def test_below_the_smallest_size_one_sentence_stands_there(filled: Workspace) -> None:
+    app = GonogoApp(filled)
+    async with app.run_test(size=(59, 15)) as pilot:
+        await settle(pilot)
+        shown = [w for w in app.screen.children if w.display]
+        assert [w.id for w in shown] == ["too-small"]
+        assert "60x16 needed, have 59x15" in app.export_screenshot().replace("&#160;", " ")
+        await pilot.resize_terminal(60, 16)
+        await settle(pilot)
+        assert not app.screen.query_one("#too-small").display
+        assert app.screen.query_one("#boxes").display

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
@@ -30,6 +31,10 @@ COMMON_KEYS = (
     Key("?", "help", "app.help"),
     Key("q", "quit", "app.leave"),
 )
+
+
+LEAST = (60, 16)
+"""Columns and rows below which nothing useful fits."""
 
 
 class Room(Screen[None]):
@@ -80,6 +85,17 @@ class Room(Screen[None]):
         yield Static(id="banner", markup=False)
         yield from self.body()
         yield KeyBar(self.KEYS + COMMON_KEYS)
+        yield Static(id="too-small", markup=False)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Below the smallest size one sentence stands instead of half a screen."""
+        width, height = event.size
+        small = width < LEAST[0] or height < LEAST[1]
+        if small:
+            self.query_one("#too-small", Static).update(
+                f"terminal too small: {LEAST[0]}x{LEAST[1]} needed, have {width}x{height}"
+            )
+        self.set_class(small, "-too-small")
 
     def body(self) -> list[Widget]:
         """The widgets between header and keys."""
