@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def interpreter(version: str) -> str:
     for path in sorted(PYENV.glob(f"{version}.*/bin/python")):
         return str(path)
     found = shutil.which(f"python{version}")
-    if found is None:
+    # A version manager's stand-in may be on PATH without the interpreter behind it.
+    if found is None or subprocess.run([found, "-V"], capture_output=True, check=False).returncode:
         pytest.skip(f"no Python {version} on this machine")
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
@@ -56,7 +56,7 @@ class BudgetScreen(Room):
         super().on_mount()
         self.query_one("#budget", RowList).focus()
 
-    def on_resize(self) -> None:
+    def on_resize(self, event: events.Resize) -> None:
         """The burn is a line of its own below 100 columns."""
         if self.ready:
             self.update_state()
