@@ -73,7 +73,11 @@ def gonogo(tmp_path, tracking):
     def call(*words, start=False):
         argv = [sys.executable, "-c", "from tui.cli import main; main()", "-C", str(root), *words]
         if start:
-            return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True)
+            # A shell starts background programs with ctrl-c ignored, and children inherit that.
+            return subprocess.Popen(
+                argv, env=environment, stdout=subprocess.PIPE, text=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )  # fmt: skip
         return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
 
     call.home, call.root = home, root
