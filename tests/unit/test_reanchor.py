@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from tui.roadmap import reanchor
 from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue, UnknownId
 from tui.roadmap.progress import box_status
+from tui.roadmap.rules.base import Finding
+from tui.roadmap.rules.registry import RULES
 from tui.roadmap.state import Verdict
+from tui.roadmap.verify import exit_code, verify
 from tui.roadmap.workspace import Workspace
 
 TEXT = reanchor.shipped_text()
@@ -135,6 +139,26 @@ def test_a_verdict_is_old_once_the_numbers_changed(ws):
     assert status.verdict is not None
     assert status.verdict.verdict == "STALE"
     assert "300 to 500" in status.verdict.reason
+
+
+async def test_a_check_made_for_other_numbers_proves_nothing_until_it_is_confirmed(ws, monkeypatch):
+    async def enough(context, params):
+        return Finding("PASS", expected=params.expects(context.ws.settings), found="320 GB free")
+
+    monkeypatch.setitem(RULES, "disk", replace(RULES["disk"], check=enough))
+    assert [v.verdict for v in await verify(ws, ["S0.S4"], None)] == ["PASS"]
+    rewrite(ws, "300+ GB storage", "500+ GB storage")
+    ws.refresh_plan()
+    ws.reconcile(["S0.S4"], "user:ana")
+    (verdict,) = await verify(ws, ["S0.S4"], None)
+    assert verdict.verdict == "STALE", "320 GB are not the 500 that the plan asks for"
+    assert "says 500 where its check was made for 300: bind S0.S4" in verdict.reason
+    assert exit_code([verdict]) == 1
+    ws.record_verdicts([verdict], "user:ana")
+    assert ws.state.value("tick", "S0.S4") == "open"
+    own = '["S0.S4"]\nrule = "disk"\nhost = "server"\nat_least_gb = 300\n'
+    (ws.root / "bindings.toml").write_text(own, "utf-8")
+    assert "S0.S4" not in ws.bindings.unconfirmed
 
 
 def test_a_refused_question_keeps_the_data_aside(ws):

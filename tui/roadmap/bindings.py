@@ -23,6 +23,7 @@ from pydantic import ValidationError
 
 from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue
+from tui.roadmap.freshness import numbers
 from tui.roadmap.naming import TEMPLATE
 from tui.roadmap.rules.base import Params
 from tui.roadmap.rules.registry import RULES
@@ -78,6 +79,8 @@ class Bindings:
     bound: Mapping[str, Binding]
     problems: tuple[Problem, ...] = ()
     broken: Mapping[str, Problem] = field(default_factory=dict)
+    unconfirmed: Mapping[str, str] = field(default_factory=dict)
+    """Why a shipped check may expect the wrong thing: the box names other numbers than it was made for."""
 
     def needs(self, items: Iterable[str]) -> frozenset[str]:
         """What the checks of these boxes look at ("runs", "hosts", "network"), those below them included."""
@@ -215,7 +218,23 @@ def read_bindings(root: Path, document: Document) -> Bindings:
         bound.pop(problem.item, None)
     problems += _cycles(bound, document)
     broken = {p.item: p for p in problems if p.item in document.boxes}
-    return Bindings({i: b for i, b in bound.items() if i not in broken}, tuple(problems), broken)
+    good = {i: b for i, b in bound.items() if i not in broken}
+    unconfirmed = {
+        item: reason
+        for item in good
+        if item not in own and (reason := _other_numbers(document.boxes[item].label, item))
+    }
+    return Bindings(good, tuple(problems), broken, unconfirmed)
+
+
+def _other_numbers(label: str, item: str) -> str:
+    """What a person has to confirm where a box names other numbers than the shipped one, "" else."""
+    there = _template().boxes[item].label
+    before, after = numbers(there), numbers(label)
+    if before == after:
+        return ""
+    was, now = ", ".join(before) or "none", ", ".join(after) or "none"
+    return f"the box says {now} where its check was made for {was}: bind {item} in {FILE_NAME}"
 
 
 def _cycles(bound: Mapping[str, Binding], document: Document) -> list[Problem]:

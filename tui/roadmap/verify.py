@@ -160,6 +160,9 @@ class _Verifier:
         binding = self.bindings.bound[item]
         if binding.hint and finding.verdict == "FAIL":
             finding = replace(finding, verdict="WARN")  # a hint judges nothing
+        doubt = self.bindings.unconfirmed.get(item, "")
+        if doubt and finding.verdict in AGEING:
+            finding = replace(finding, verdict="STALE", reason=doubt, fills={})
         short = replace(
             finding,
             expected=one_line(finding.expected),
@@ -228,8 +231,9 @@ async def verify(
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """0 nothing wrong, 1 a check failed or broke, 5 hosts out of reach and nothing worse."""
+    """0 nothing wrong, 1 a check failed, broke or wants its threshold confirmed, 5 hosts out of reach and
+    nothing worse."""
     words = {verdict.verdict for verdict in verdicts if not verdict.hint}
-    if words & {"FAIL", "ERROR", "TIMEOUT"}:
+    if words & {"FAIL", "ERROR", "TIMEOUT", "STALE"}:
         return 1
     return 5 if "UNREACHABLE" in words else 0
