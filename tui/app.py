@@ -94,6 +94,14 @@ class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
         """A blank base; the first room is switched to at once."""
         return Screen(id="_default")
 
+    def on_load(self) -> None:
+        """Start tasks in turn on every Python.
+
+        From 3.12 on Textual starts them eagerly: an input of the first room then asks for the active
+        screen before `App._init_mode` has put that room on the stack, and the app ends at once.
+        """
+        asyncio.get_running_loop().set_task_factory(None)
+
     def on_mount(self) -> None:
         """Connect, begin to look at the state file, start the story."""
         self.theme = "gonogo-dark" if self.ws.settings.theme == "dark" else self.ws.settings.theme
