@@ -8,7 +8,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest --ignore=tests/bench
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run test again lint bench setup screenshot clean
+.PHONY: run test laptop again lint bench setup screenshot clean
 
 run: setup
 	$(BIN)/gonogo demo $(DEMO_ARGS)
@@ -17,8 +17,14 @@ run: setup
 # failed beside others is tried once more with the machine to itself, and what fails twice fails.
 # Tests marked `alone` measure the machine and get it to themselves from the start (5: none selected).
 test: setup lint
-	$(PYTEST) -n $(WORKERS) --dist loadfile -m "not alone" $(PYTEST_ARGS) || $(MAKE) --no-print-directory again
+	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone" $(PYTEST_ARGS) || $(MAKE) --no-print-directory again
 	$(PYTEST) -m alone $(PYTEST_ARGS) || [ $$? -eq 5 ]
+
+# The laptop's part on another interpreter, without torch: make laptop PYTHON=python3.13
+laptop:
+	$(PYTHON) -m venv $(VENV)-laptop
+	$(VENV)-laptop/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[dev]'
+	$(VENV)-laptop/bin/python -m pytest tests/unit tests/hygiene tests/ui -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 again:
 	@echo "Once more, one at a time, what failed:"
@@ -47,4 +53,4 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-laptop build dist *.egg-info

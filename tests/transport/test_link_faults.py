@@ -121,6 +121,7 @@ async def test_drop_and_return_within_two_seconds(sshd, make_link, wait_until):
     assert took <= 2.0
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 async def test_silence_is_noticed_within_fifteen_seconds(sshd, make_link, wait_until):
     watched = make_link()

@@ -61,6 +61,7 @@ def longest_gap(watched: Watched, kind: type) -> float:
     return max((b - a for a, b in pairwise(times)), default=0) / 1000
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 @pytest.mark.sshd
 @pytest.mark.timeout(240)
