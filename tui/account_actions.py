@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import work
 
-from tui.cli_accounts import fetch_measured
+from tui.later import later
 from tui.money_actions import MoneyActions, problem, required
-from tui.roadmap.attention import attention
-from tui.roadmap.computed import effective_fields
-from tui.roadmap.dates import proposal
-from tui.roadmap.document import Box
-from tui.roadmap.gate import evaluate
-from tui.roadmap.gate_lock import reason_wanted
 from tui.roadmap.progress import box_status
-from tui.roadmap.waivers import waiver_days, waiver_reason
-from tui.screens.decide import DecideScreen, Signed
-from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, Entry, FormScreen
+
+if TYPE_CHECKING:
+    from tui.cli_accounts import fetch_measured
+    from tui.roadmap.attention import attention
+    from tui.roadmap.computed import effective_fields
+    from tui.roadmap.dates import proposal
+    from tui.roadmap.document import Box
+    from tui.roadmap.gate import evaluate
+    from tui.roadmap.gate_lock import reason_wanted
+    from tui.roadmap.waivers import waiver_days, waiver_reason
+    from tui.screens.decide import DecideScreen, Signed
+    from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, Entry, FormScreen
+else:
+    fetch_measured = later("tui.cli_accounts", "fetch_measured")
+    attention = later("tui.roadmap.attention", "attention")
+    effective_fields = later("tui.roadmap.computed", "effective_fields")
+    proposal = later("tui.roadmap.dates", "proposal")
+    evaluate = later("tui.roadmap.gate", "evaluate")
+    reason_wanted = later("tui.roadmap.gate_lock", "reason_wanted")
+    waiver_days, waiver_reason = later("tui.roadmap.waivers", "waiver_days", "waiver_reason")
+    DecideScreen, Signed = later("tui.screens.decide", "DecideScreen", "Signed")
+    ChoiceScreen, ConfirmScreen, Entry, FormScreen = later(
+        "tui.screens.dialogs", "ChoiceScreen", "ConfirmScreen", "Entry", "FormScreen"
+    )
 
 
 class AccountActions(MoneyActions):

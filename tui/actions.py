@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 from textual import work
 
 from tui.going import Going
-from tui.help import help_content
-from tui.roadmap.computed import shown_fields
-from tui.roadmap.document import Field
-from tui.roadmap.state import FieldValue
-from tui.screens.dialogs import (
-    DetailScreen,
-    Entry,
-    FormScreen,
-)
+from tui.later import later
 
 if TYPE_CHECKING:
     from tui.fleet import Fleet
+    from tui.help import help_content
+    from tui.roadmap.computed import shown_fields
+    from tui.roadmap.document import Field
+    from tui.roadmap.state import FieldValue
+    from tui.screens.dialogs import DetailScreen, Entry, FormScreen
+else:
+    help_content = later("tui.help", "help_content")
+    shown_fields = later("tui.roadmap.computed", "shown_fields")
+    DetailScreen, Entry, FormScreen = later(
+        "tui.screens.dialogs", "DetailScreen", "Entry", "FormScreen"
+    )
 
 
 class Actions(Going):

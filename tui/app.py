@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import App, ScreenStackError, SystemCommand
@@ -15,30 +15,30 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 import styles
-from tui import vocabulary
+from tui import first, vocabulary
 from tui.ascii import AsciiFilter
 from tui.bridge import Bridge
 from tui.gauge_model import host_chip_model
 from tui.host_actions import HostActions
+from tui.later import later, load_all
+from tui.memory import Collector
 from tui.messages import JobMoved, LinkMoved, StoreChanged
 from tui.notice_actions import NoticeActions
-from tui.palette import system_commands
 from tui.roadmap.budget import BudgetSummary, summarize
 from tui.roadmap.gate import evaluate
 from tui.roadmap.progress import overall
 from tui.roadmap.workspace import Workspace
-from tui.screens.budget import BudgetScreen
-from tui.screens.gate import GateScreen
-from tui.screens.jobs import JobsScreen
-from tui.screens.journal import JournalScreen
-from tui.screens.live import LiveScreen
-from tui.screens.metrics import MetricsScreen
-from tui.screens.notes import NotesScreen
 from tui.screens.roadmap import RoadmapScreen
 from tui.screens.room import Room
 from tui.server_actions import ServerActions
+from tui.sheet import SteadySheet
 from tui.theme import THEMES
-from tui.widgets.status_header import HeaderModel
+from tui.widgets.status_header import HeaderModel, first_line
+
+if TYPE_CHECKING:
+    from tui.palette import system_commands
+else:
+    system_commands = later("tui.palette", "system_commands")
 
 Story = Callable[["GonogoApp"], Coroutine[Any, Any, None]]
 """Something that runs beside the app on its event loop: the demo."""
@@ -61,13 +61,13 @@ class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, Any]] = {
         "roadmap": RoadmapScreen,
-        "gate": GateScreen,
-        "budget": BudgetScreen,
-        "metrics": MetricsScreen,
-        "live": LiveScreen,
-        "journal": JournalScreen,
-        "notes": NotesScreen,
-        "jobs": JobsScreen,
+        "gate": later("tui.screens.gate", "GateScreen"),
+        "budget": later("tui.screens.budget", "BudgetScreen"),
+        "metrics": later("tui.screens.metrics", "MetricsScreen"),
+        "live": later("tui.screens.live", "LiveScreen"),
+        "journal": later("tui.screens.journal", "JournalScreen"),
+        "notes": later("tui.screens.notes", "NotesScreen"),
+        "jobs": later("tui.screens.jobs", "JobsScreen"),
     }
     DEFAULT_MODE = "roadmap"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,17 +78,28 @@ class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
     def __init__(self, workspace: Workspace, story: Story | None = None, mode: str = "") -> None:
         super().__init__()
         self.ws = workspace
+        workspace.checks_wanted = False
         self.fleet = Bridge(workspace, self)
         self.story = story
         self.first_mode = mode
         self.saved = ""
+        self.arrived = False
+        """Everything is imported and loaded that the first frame did without."""
         self._drawn_version = -1
         self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
         self._drawn_second = 0
         self._touched = time.monotonic()
         self._ascii = AsciiFilter()
+        self._collector = Collector()
         for theme in THEMES:
             self.register_theme(theme)
+        wanted = "gonogo-dark" if workspace.settings.theme == "dark" else workspace.settings.theme
+        if wanted in self.available_themes:
+            self.set_reactive(App.theme, wanted)
+        dark = self.current_theme.dark
+        self.set_class(dark, "-dark-mode", update=False)
+        self.set_class(not dark, "-light-mode", update=False)
+        self.stylesheet = SteadySheet(self.get_css_variables())
 
     def get_default_screen(self) -> Screen[None]:
         """A blank base; the first room is switched to at once."""
@@ -104,26 +115,42 @@ class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
 
     def on_mount(self) -> None:
         """Connect, begin to look at the state file, start the story."""
-        self.theme = "gonogo-dark" if self.ws.settings.theme == "dark" else self.ws.settings.theme
         if self.ws.settings.keymap:
             self.set_keymap(dict(self.ws.settings.keymap))
         if self.first_mode:
             self.switch_mode(self.first_mode)
-        self.fleet.start()
-        self.fleet.start_tunnel()
         self.set_interval(FRAME_SECONDS, self._frame)
-        self.start_notices()
         self.set_interval(POLL_SECONDS, self.poll_state)
         self.show_problem()
-        self.call_after_refresh(self.plan_changed)
+        self.call_after_refresh(self._painted)
         for warning in self.ws.warnings:
             if warning == self.ws.journal.problem:  # the banner and the recovery screen say it
                 continue
             self.notify(warning, severity="warning", timeout=12, markup=False)
+
+    def _painted(self) -> None:
+        """The first frame is on the screen: now comes what it did not need."""
+        self.run_worker(
+            self._arrive(), name="start", group="start", exit_on_error=False, exclusive=True
+        )
+        self.plan_changed()
+
+    async def _arrive(self) -> None:
+        await asyncio.to_thread(load_all)
+        self.ws.checks_wanted = True
+        await asyncio.to_thread(lambda: self.ws.bindings)
+        self.state_changed()
+        self._collector.settle()
+        self.start_notices()
+        self.fleet.start()
+        self.fleet.start_tunnel()
         if self.story is not None:
             self.run_worker(
                 self.story(self), name="story", group="story", exit_on_error=False, exclusive=True
             )
+        self.arrived = True
+        self._remember()
+        await self.fleet.store.load_beside(self.ws.runs_dir)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Also plain ASCII where the terminal has nothing else."""
@@ -132,7 +159,14 @@ class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
 
     async def on_unmount(self) -> None:
         """Let go of the hosts; their jobs go on."""
+        self._collector.release()
+        self._remember()
         await self.fleet.close()
+
+    def _remember(self) -> None:
+        """Keep the header for the next start."""
+        if not self.is_headless:
+            first.remember(self.ws.root.resolve(), *first_line(self.header_model("")))
 
     # --- what the screens show ----------------------------------------------------------------
 
@@ -184,9 +218,12 @@ class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
 
     def _frame(self) -> None:
         room, store = self.room, self.fleet.store
-        away = time.monotonic() - self._touched > AWAY_SECONDS
-        for link in self.fleet.links.values():
-            link.quiet(away)
+        untouched = time.monotonic() - self._touched
+        away = untouched > AWAY_SECONDS
+        self._collector.look(untouched)
+        if self.arrived:
+            for link in self.fleet.links.values():
+                link.quiet(away)
         if room is None or not room.is_active:
             return
         second = int(store.clock())

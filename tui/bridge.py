@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agents import Event, JobChanged, JobStatus, LinkChanged
 from tui.fleet import Fleet
 from tui.messages import JobMoved, LinkMoved, StoreChanged
-from tui.roadmap.workspace import Workspace
 
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
+
+    from agents import Event, JobStatus
+    from tui.roadmap.workspace import Workspace
 
 
 class Bridge(Fleet):
     """A fleet that posts what it learns to a message pump."""
 
     def __init__(self, workspace: Workspace, target: MessagePump) -> None:
-        super().__init__(workspace, self._post)
+        super().__init__(workspace, self._post, load=False)
         self._target = target
         self._known: dict[tuple[str, str], JobStatus] = {}
 
     def _post(self, event: Event) -> None:
+        from agents import JobChanged, LinkChanged
+
         match event:
             case LinkChanged():
                 self._target.post_message(LinkMoved(event))

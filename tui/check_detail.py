@@ -19,6 +19,8 @@ def clock(at_ms: int) -> str:
 
 def check_parts(ws: Workspace, box: Box, status: BoxStatus, width: int) -> list[Part]:
     """The verdict with both sides of its comparison; before the first check, what it will expect."""
+    if not ws.checks_wanted:
+        return [("Check    ", DIM), ("…\n", DIM)]
     binding, problem = ws.bindings.bound.get(box.id), ws.bindings.broken.get(box.id)
     verdict = status.verdict
     parts: list[Part] = []

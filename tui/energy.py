@@ -13,13 +13,15 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agents import Gauge, JobStatus
 from tui.roadmap.budget import find_row
 from tui.roadmap.errors import InvalidValue, UnknownId
-from tui.roadmap.records import Record
-from tui.roadmap.workspace import Workspace
+
+if TYPE_CHECKING:
+    from agents import Gauge, JobStatus
+    from tui.roadmap.records import Record
+    from tui.roadmap.workspace import Workspace
 
 FILE = "energy.json"
 SAVE_SECONDS = 60

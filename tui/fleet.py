@@ -7,28 +7,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from agents import (
-    Event,
-    GaugeArrived,
-    HostLink,
-    HostSpec,
-    JobChanged,
-    JobSpec,
-    JobStatus,
-    LinkChanged,
-    Mirrored,
-    Tunnel,
-)
-from tui.energy import EnergyMeter
-from tui.lights import TunnelView, look, stable_port
+from tui.later import later
 from tui.live import LiveStore
-from tui.roadmap.gate_lock import require_gate
-from tui.roadmap.state import Verdict
-from tui.roadmap.verify import verify
-from tui.roadmap.workspace import Workspace
-from tui.settings import HostSettings
+
+if TYPE_CHECKING:
+    from agents import Event, HostLink, HostSpec, JobSpec, JobStatus, Tunnel
+    from tui.energy import EnergyMeter
+    from tui.lights import TunnelView, look, stable_port
+    from tui.roadmap.gate_lock import require_gate
+    from tui.roadmap.state import Verdict
+    from tui.roadmap.verify import verify
+    from tui.roadmap.workspace import Workspace
+    from tui.settings import HostSettings
+else:
+    HostLink, HostSpec = later("agents", "HostLink", "HostSpec")
+    EnergyMeter = later("tui.energy", "EnergyMeter")
+    TunnelView, look, stable_port = later("tui.lights", "TunnelView", "look", "stable_port")
+    require_gate = later("tui.roadmap.gate_lock", "require_gate")
+    verify = later("tui.roadmap.verify", "verify")
 
 LIGHTS_SECONDS = 5.0
 """Between two looks at the tunnel's lights."""
@@ -57,25 +56,39 @@ class Fleet:
     """Owns one HostLink a host and the LiveStore they fill."""
 
     def __init__(
-        self, workspace: Workspace, listener: Callable[[Event], None] | None = None
+        self,
+        workspace: Workspace,
+        listener: Callable[[Event], None] | None = None,
+        *,
+        load: bool = True,
     ) -> None:
         self.workspace = workspace
         self.store = LiveStore()
-        self.energy = EnergyMeter(workspace.runs_dir)
-        self.links: dict[str, HostLink] = {}
         self._listener = listener
         self._tunnel: Tunnel | None = None
         self._tunnel_lock = asyncio.Lock()
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        settings = workspace.settings
-        for name, host in settings.hosts.items():
+        for name, host in workspace.settings.hosts.items():
             self.store.add_host(name, host.role)
+        if load:
+            self.store.load_mirrors(workspace.runs_dir)
+
+    @cached_property
+    def links(self) -> dict[str, HostLink]:
+        """One link a host, made when they are first asked for: a first frame needs none."""
+        settings, made = self.workspace.settings, {}
+        for name, host in settings.hosts.items():
             health = {}
             if name == settings.mlflow.host:
                 health["mlflow"] = f"http://127.0.0.1:{settings.mlflow.port}/health"
             spec = host_spec(name, host, health)
-            self.links[name] = HostLink(spec, workspace.runs_dir, self._emit)
-        self.store.load_mirrors(workspace.runs_dir)
+            made[name] = HostLink(spec, self.workspace.runs_dir, self._emit)
+        return made
+
+    @cached_property
+    def energy(self) -> EnergyMeter:
+        """What the jobs' cards use."""
+        return EnergyMeter(self.workspace.runs_dir)
 
     def start(self) -> None:
         """Begin to connect to every host; one host's trouble never touches another's."""
@@ -87,13 +100,16 @@ class Fleet:
         """Close all links; what runs on the hosts goes on."""
         tasks = list(self._tasks.values())
         self._tasks.clear()
-        for link in self.links.values():
-            await link.close()
+        if "links" in vars(self):
+            for link in self.links.values():
+                await link.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _emit(self, event: Event) -> None:
+        from agents import GaugeArrived, JobChanged, LinkChanged, Mirrored
+
         match event:
             case LinkChanged():
                 self.store.link_changed(event)

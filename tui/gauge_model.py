@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from agents import Gauge, Gpu
 from tui.host_view import HostView
+from tui.later import later
 from tui.vocabulary import age as age_words
 from tui.vocabulary import rate
-from tui.widgets.gauges import GaugeModel, GpuModel
 from tui.widgets.status_header import HostChip
+
+if TYPE_CHECKING:
+    from agents import Gauge, Gpu
+    from tui.widgets.gauges import GaugeModel, GpuModel
+else:
+    GaugeModel, GpuModel = later("tui.widgets.gauges", "GaugeModel", "GpuModel")
 
 TRYING = ("connecting", "authenticating", "bootstrapping")
 

@@ -6,15 +6,21 @@ from typing import TYPE_CHECKING
 
 from textual import work
 
-from tui.roadmap.state import State
+from tui.later import later
 from tui.saving import Saving
-from tui.screens.command import CommandScreen
-from tui.screens.journal import JournalScreen
-from tui.screens.notes import NotesScreen
-from tui.screens.roadmap import RoadmapScreen
 
 if TYPE_CHECKING:
+    from tui.roadmap.state import State
+    from tui.screens.command import CommandScreen
+    from tui.screens.journal import JournalScreen
+    from tui.screens.notes import NotesScreen
+    from tui.screens.roadmap import RoadmapScreen
     from tui.screens.room import Room
+else:
+    CommandScreen = later("tui.screens.command", "CommandScreen")
+    JournalScreen = later("tui.screens.journal", "JournalScreen")
+    NotesScreen = later("tui.screens.notes", "NotesScreen")
+    RoadmapScreen = later("tui.screens.roadmap", "RoadmapScreen")
 
 
 class Going(Saving):
@@ -48,7 +54,7 @@ class Going(Saving):
             self.action_room("roadmap")
 
         def show() -> None:
-            if isinstance(self.screen, RoadmapScreen | JournalScreen):
+            if isinstance(self.screen, (RoadmapScreen, JournalScreen)):
                 self.screen.set_filter(text)
 
         self.call_after_refresh(show)

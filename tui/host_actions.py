@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import work
 
-from agents import AgentError, LinkChanged, LoginRequest
-from tui.roadmap.dates import proposal
+from agents import AgentError
+from tui.later import later
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.progress import section_progress
-from tui.screens.dialogs import ConfirmScreen, Entry, FormScreen, LinesScreen
-from tui.screens.log import LogScreen
 from tui.train_actions import TrainActions
+
+if TYPE_CHECKING:
+    from agents import LinkChanged, LoginRequest
+    from tui.roadmap.dates import proposal
+    from tui.screens.dialogs import ConfirmScreen, Entry, FormScreen, LinesScreen
+    from tui.screens.log import LogScreen
+else:
+    proposal = later("tui.roadmap.dates", "proposal")
+    ConfirmScreen, Entry, FormScreen, LinesScreen = later(
+        "tui.screens.dialogs", "ConfirmScreen", "Entry", "FormScreen", "LinesScreen"
+    )
+    LogScreen = later("tui.screens.log", "LogScreen")
 
 
 class HostActions(TrainActions):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from agents import Gauge, LinkChanged, LinkState
-from tui.lights import TunnelView
+from agents import LinkState
+
+if TYPE_CHECKING:
+    from agents import Gauge, LinkChanged
+    from tui.lights import TunnelView
 
 HISTORY = 240
 """Samples of gauge history kept per host (four minutes at 1 Hz)."""

@@ -7,13 +7,11 @@ import uuid
 from collections.abc import Sequence
 
 from agents import Container, JobSpec, Mount
+from tui.live import MLFLOW_JOB as MLFLOW_JOB
 from tui.settings import Settings
 
 OUT_OF_MEMORY = 3
 """Exit code by which a training says that memory was short."""
-
-MLFLOW_JOB = "mlflow"
-"""Name of the tracking server's job."""
 
 
 IMAGE_PYTHON = "python3"

@@ -6,23 +6,35 @@ journal by byte offset, so a restart rebuilds exactly the same curves.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from agents import Gauge, JobStatus, LinkChanged, LinkState
+from agents import LinkState
 from pipeline.journal import RunReader
-from tui.chart.series import Series
-from tui.curves import Points
 from tui.host_view import HostView
-from tui.launch import MLFLOW_JOB
-from tui.lights import TunnelView
+from tui.later import later
 from tui.tail import clean
 
+if TYPE_CHECKING:
+    from agents import Gauge, JobStatus, LinkChanged
+    from tui.chart.series import Series
+    from tui.curves import Points
+    from tui.lights import TunnelView
+else:
+    Points = later("tui.curves", "Points")
+
+MLFLOW_JOB = "mlflow"
+"""Name of the tracking server's job."""
+
 READ_LIMIT = 8 * 2**20
-"""Bytes of one journal read at a time, so that a backfill never blocks a frame for long."""
+"""Bytes of one journal read at a time."""
+
+STEP = 64 * 1024
+"""Bytes read between two looks at the keyboard while old runs are loaded, some milliseconds' work."""
 
 
 def whole(value: object) -> int:
@@ -45,6 +57,8 @@ class RunView:
     last: dict[str, Any] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
     behind: int = 0
+    loading: bool = False
+    """The app reads it step by step; what arrives meanwhile is read with the rest."""
     first_t: int | None = None
     points: Points = field(default_factory=Points)
 
@@ -81,12 +95,12 @@ class RunView:
         self.start, self.model, self.last, self.end, self.first_t = {}, {}, {}, {}, None
         self.points = Points()
 
-    def read(self) -> bool:
-        """Take in what the mirror holds beyond the last read; True when anything was new."""
+    def read(self, limit: int = READ_LIMIT) -> bool:
+        """Take in at most `limit` bytes that the mirror holds beyond the last read; True with any new."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
-                data = file.read(READ_LIMIT)
+                data = file.read(limit)
         except FileNotFoundError:
             return False
         if not data:
@@ -112,6 +126,12 @@ class RunView:
             if kind == "point":
                 self.last = event
             self.points.take(event, self.first_t)
+
+
+def newest_first(runs_dir: Path) -> list[Path]:
+    """The mirrored run journals, the one that grew last at the head."""
+    found = [(path.stat().st_mtime, path) for path in runs_dir.glob("*/*/run.jsonl")]
+    return [path for _, path in sorted(found, reverse=True)]
 
 
 JOB_RANK = {"running": 0, "starting": 1, "requested": 2, "unknown": 3}
@@ -207,6 +227,8 @@ class LiveStore:
         if reset:
             run.clear()
         run.behind = behind
+        if run.loading:
+            return False
         grew = run.read()
         while grew and run.read():
             pass
@@ -218,6 +240,20 @@ class LiveStore:
         """Rebuild every run from the mirrored files, without any host at hand."""
         for path in sorted(runs_dir.glob("*/*/run.jsonl")):
             self.run_grew(path.parent.parent.name, path.parent.name, path, 0, False)
+
+    async def load_beside(self, runs_dir: Path) -> None:
+        """`load_mirrors` for an app: newest run first, in steps between which keys are answered."""
+        for path in newest_first(runs_dir):
+            key = (path.parent.parent.name, path.parent.name)
+            if key in self.runs:
+                continue
+            run = self.runs[key] = RunView(*key, path, loading=True)
+            try:
+                while run.read(STEP):
+                    self.version += 1
+                    await asyncio.sleep(0)
+            finally:
+                run.loading = False
 
     def sorted_jobs(self) -> list[tuple[str, JobStatus]]:
         """Running jobs first, then the newest."""

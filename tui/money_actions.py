@@ -5,17 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual import work
 
 from tui.actions import Actions
-from tui.energy import all_energy, book_energy, energy_cost
-from tui.files import write_file
-from tui.roadmap.budget import summarize
-from tui.roadmap.costs import KINDS, CostEntry
-from tui.roadmap.ledger_csv import export_csv, import_csv
+from tui.later import later
+from tui.roadmap.costs import KINDS
 from tui.roadmap.workspace import WorkspaceError
-from tui.screens.dialogs import ChoiceScreen, Entry, FormScreen
+
+if TYPE_CHECKING:
+    from tui.energy import all_energy, book_energy, energy_cost
+    from tui.files import write_file
+    from tui.roadmap.budget import summarize
+    from tui.roadmap.costs import CostEntry
+    from tui.roadmap.ledger_csv import export_csv, import_csv
+    from tui.screens.dialogs import ChoiceScreen, Entry, FormScreen
+else:
+    all_energy, book_energy, energy_cost = later(
+        "tui.energy", "all_energy", "book_energy", "energy_cost"
+    )
+    write_file = later("tui.files", "write_file")
+    summarize = later("tui.roadmap.budget", "summarize")
+    CostEntry = later("tui.roadmap.costs", "CostEntry")
+    export_csv, import_csv = later("tui.roadmap.ledger_csv", "export_csv", "import_csv")
+    ChoiceScreen, Entry, FormScreen = later(
+        "tui.screens.dialogs", "ChoiceScreen", "Entry", "FormScreen"
+    )
 
 
 def problem(check: Callable[[], object]) -> str:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from tui.actions import Actions
-from tui.messages import JobMoved
-from tui.notices import Notice, RunWatch, desktop_notice, ended_notice
+from tui.later import later
+
+if TYPE_CHECKING:
+    from tui.messages import JobMoved
+    from tui.notices import Notice, RunWatch, desktop_notice, ended_notice
+else:
+    Notice, RunWatch, desktop_notice, ended_notice = later(
+        "tui.notices", "Notice", "RunWatch", "desktop_notice", "ended_notice"
+    )
 
 WATCH_SECONDS = 1.0
 

@@ -6,10 +6,13 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from tui.screens.roadmap import RoadmapScreen
+from tui.later import later
 
 if TYPE_CHECKING:
     from tui.app import GonogoApp
+    from tui.screens.roadmap import RoadmapScreen
+else:
+    RoadmapScreen = later("tui.screens.roadmap", "RoadmapScreen")
 
 ROOMS = {
     "roadmap": "Roadmap",

@@ -6,12 +6,11 @@ import functools
 import re
 import time
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from agents import JobStatus
-from tui.chart.axes import duration
-from tui.live import RunView
+from tui.later import later
 from tui.roadmap.document import Box, Document, Field, Section
 from tui.roadmap.progress import CLOSED, BoxStatus, box_status, section_progress
 from tui.roadmap.state import State
@@ -28,6 +27,13 @@ from tui.vocabulary import (
     clip,
 )
 from tui.widgets.row_list import Row
+
+if TYPE_CHECKING:
+    from agents import JobStatus
+    from tui.chart.axes import duration
+    from tui.live import RunView
+else:
+    duration = later("tui.chart.axes", "duration")
 
 BRACKET = (2, 5)
 """Columns of a box row in which a click toggles it."""

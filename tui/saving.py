@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING
 
 from textual import work
 
-from tui.roadmap.describe import notice, when
+from tui.later import later
 from tui.roadmap.errors import Conflict, WorkspaceError
 from tui.roadmap.state import Record, State
-from tui.roadmap.workspace import Workspace
-from tui.screens.conflict import ConflictScreen
-from tui.screens.reconcile import ReconcileScreen
-from tui.screens.recovery import RecoveryScreen
 
 if TYPE_CHECKING:
     from textual.app import App
 
+    from tui.roadmap.describe import notice, when
+    from tui.roadmap.workspace import Workspace
+    from tui.screens.conflict import ConflictScreen
+    from tui.screens.reconcile import ReconcileScreen
+    from tui.screens.recovery import RecoveryScreen
+
     Base = App[None]
 else:
+    notice, when = later("tui.roadmap.describe", "notice", "when")
+    ConflictScreen = later("tui.screens.conflict", "ConflictScreen")
+    ReconcileScreen = later("tui.screens.reconcile", "ReconcileScreen")
+    RecoveryScreen = later("tui.screens.recovery", "RecoveryScreen")
     Base = object
 
 Change = Callable[[], Record | None]

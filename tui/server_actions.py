@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import webbrowser
+from typing import TYPE_CHECKING
 
 from textual import work
 
-from agents import AgentError, JobStatus
+from agents import AgentError
 from tui.actions import Actions
-from tui.screens.dialogs import ChoiceScreen, ConfirmScreen
-from tui.server_kit import KitError, ServerKit
+from tui.later import later
 from tui.vocabulary import clip, size
+
+if TYPE_CHECKING:
+    from agents import JobStatus
+    from tui.screens.dialogs import ChoiceScreen, ConfirmScreen
+    from tui.server_kit import ServerKit
+else:
+    ChoiceScreen, ConfirmScreen = later("tui.screens.dialogs", "ChoiceScreen", "ConfirmScreen")
+    ServerKit = later("tui.server_kit", "ServerKit")
 
 PATIENCE = 600.0
 """Seconds for which a copy waits for a lost link; what arrived stays."""
@@ -22,6 +30,8 @@ class ServerActions(Actions):
     @work(group="dialog", exit_on_error=False)
     async def action_mlflow(self) -> None:
         """One key: start MLflow where it is down, else offer what can be done with it."""
+        from tui.server_kit import KitError
+
         try:
             kit = ServerKit(self.fleet, self._kit_says)
             up = await kit.answers() == "ok"
@@ -55,6 +65,8 @@ class ServerActions(Actions):
 
     @work(group="kit", exclusive=True, exit_on_error=False)
     async def _run_kit(self, kit: ServerKit, what: str) -> None:
+        from tui.server_kit import KitError
+
         try:
             said = await (kit.up() if what == "up" else kit.down())
         except (KitError, AgentError, TimeoutError, OSError) as problem:

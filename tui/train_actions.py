@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual import work
 
 from agents import AgentError
 from tui.account_actions import AccountActions
+from tui.later import later
 from tui.roadmap.errors import WorkspaceError
-from tui.screens.train import PlanScreen, TrainScreen
-from tui.train_checks import make_plan
-from tui.train_plan import PAIR, TrainPlan, TrainRequest, start_plan
-from tui.vocabulary import size
+
+if TYPE_CHECKING:
+    from tui.screens.train import PlanScreen, TrainScreen
+    from tui.train_checks import make_plan
+    from tui.train_plan import TrainPlan, TrainRequest, start_plan
+    from tui.vocabulary import size
+else:
+    PlanScreen, TrainScreen = later("tui.screens.train", "PlanScreen", "TrainScreen")
+    make_plan = later("tui.train_checks", "make_plan")
+    TrainPlan, TrainRequest, start_plan = later(
+        "tui.train_plan", "TrainPlan", "TrainRequest", "start_plan"
+    )
+    size = later("tui.vocabulary", "size")
 
 
 class TrainActions(AccountActions):
@@ -24,6 +36,8 @@ class TrainActions(AccountActions):
     @work(group="dialog", exit_on_error=False)
     async def action_train_pair(self) -> None:
         """The wizard, for control and then experiment."""
+        from tui.train_plan import PAIR
+
         await self._wizard(PAIR)
 
     async def _wizard(self, arm: str) -> None:

@@ -34,6 +34,7 @@ WITH_SCREEN = {
     "tui.filtering",
     "tui.going",
     "tui.gauge_model",
+    "tui.sheet",
 }
 WITH_TORCH = {"pipeline.training.train", "pipeline.training.load", "pipeline.training.loss",
               "pipeline.training.data", "pipeline.training.callbacks", "pipeline.training.tiny",
@@ -81,6 +82,16 @@ def test_everything_but_the_screens_works_without_textual() -> None:
 
 def test_the_screens_work_without_torch() -> None:
     assert loaded_by(["tui.app", "tui.demo", "tui.cli"], ["torch", "transformers", "mlflow"]) == ""
+
+
+HEAVY = ["asyncssh", "numpy", "tui.screens.live", "tui.screens.dialogs", "tui.roadmap.bindings",
+         "tui.roadmap.verify", "tui.chart.series", "tui.train_plan"]  # fmt: skip
+
+
+def test_a_first_frame_imports_nothing_that_it_does_not_draw() -> None:
+    """What a paint has to wait for: `tui.later` loads the rest beside the app."""
+    assert loaded_by(["tui.app"], HEAVY) == ""
+    assert loaded_by(["tui.cli"], [*HEAVY, "pydantic", "textual", "tui.roadmap.workspace"]) == ""
 
 
 def test_the_check_sees_what_it_is_made_for() -> None:

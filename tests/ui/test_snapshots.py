@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 import pytest
 from textual.pilot import Pilot
 
+from tests.ui.conftest import until
 from tui.app import GonogoApp
 from tui.roadmap.reanchor import shipped_text
 from tui.roadmap.workspace import Workspace
@@ -39,6 +41,8 @@ def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
 
 
 async def settle(pilot: Pilot[None]) -> None:
+    app = cast("GonogoApp", pilot.app)
+    await until(pilot, lambda: app.arrived, 60, "what the first frame did without is there")
     await pilot.pause()
     await pilot.pause()
 

@@ -21,6 +21,8 @@ class Bases(Mapping[str, str]):
         self._known: dict[str, str] = {}
 
     def __getitem__(self, item: str) -> str:
+        if not self._ws.checks_wanted:
+            raise KeyError(item)
         of = (self._ws.bindings, self._ws.settings)
         if self._of is None or self._of[0] is not of[0] or self._of[1] is not of[1]:
             self._of, self._known = of, {}

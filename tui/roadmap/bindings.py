@@ -27,7 +27,7 @@ from tui.roadmap.freshness import numbers
 from tui.roadmap.naming import TEMPLATE
 from tui.roadmap.rules.base import Params
 from tui.roadmap.rules.registry import RULES
-from tui.settings import Settings, key_line
+from tui.settings import Settings, key_line, table_lines
 
 if TYPE_CHECKING:
     from tui.roadmap.workspace import Workspace
@@ -108,8 +108,9 @@ def read_text(text: str, name: str = FILE_NAME) -> tuple[dict[str, Binding | Non
         return {}, [Problem("", f"{name}:{line}", f"not valid TOML: {reason}")]
     bound: dict[str, Binding | None] = {}
     problems: list[Problem] = []
+    lines = table_lines(text)
     for item, entry in data.items():
-        place = f"{name}:{key_line(text, (item,))}"
+        place = f"{name}:{lines.get(item, 1)}"
         rule = entry.get("rule") if isinstance(entry, dict) else None
         if rule == "none" and len(entry) == 1:
             bound[item] = None

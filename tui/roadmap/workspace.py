@@ -44,6 +44,9 @@ __all__ = [
 class Workspace(Changes, PlanChanges):
     """Open one with `Workspace.open`, make one with `Workspace.create`."""
 
+    checks_wanted = True
+    """False while an app starts: until the rules are imported verdicts are not compared with their checks."""
+
     def __init__(
         self, root: Path, settings: Settings, text: str, journal: Journal, read_only: bool
     ) -> None:

@@ -53,7 +53,7 @@ class LiveScreen(ChartActions, Room):
 
     def body(self) -> list[Widget]:
         """One gauge panel a host, the chart, the jobs."""
-        panels = [GaugePanel(id=f"gauge-{i}") for i, _ in enumerate(self.gonogo.fleet.links)]
+        panels = [GaugePanel(id=f"gauge-{i}") for i, _ in enumerate(self.gonogo.fleet.store.hosts)]
         jobs = RowList(id="jobs")
         jobs.border_title = "Jobs"
         return [Vertical(*panels, id="gauges"), Curve(id="curve"), jobs]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
@@ -16,14 +16,19 @@ from tui import rows
 from tui.detail import box_detail
 from tui.field_detail import field_detail
 from tui.filtering import filtered_rows
+from tui.later import later
 from tui.roadmap.budget import summarize
 from tui.roadmap.document import Box, Section
 from tui.roadmap.progress import section_progress
 from tui.roadmap.query import HINT
-from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import RowList
+
+if TYPE_CHECKING:
+    from tui.screens.dialogs import DetailScreen
+else:
+    DetailScreen = later("tui.screens.dialogs", "DetailScreen")
 
 
 class RoadmapScreen(Room):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.widget import Widget
 
-from tui.lights import TunnelView
 from tui.vocabulary import DIM, FAIL, LINKS, OUTCOMES, PASS, STALE, STRONG, WARN, age, clip, gib
+
+if TYPE_CHECKING:
+    from tui.lights import TunnelView
 
 
 @dataclass(frozen=True)
@@ -81,10 +84,21 @@ def host_chip(chip: HostChip, wide: bool) -> Content:
     return Content.assemble(*parts)
 
 
+def _percent(model: HeaderModel) -> str:
+    return f" {100 * model.done // model.total}%" if model.total else ""
+
+
+def first_line(model: HeaderModel) -> tuple[str, str]:
+    """Both ends of the first line as plain text for a wide terminal."""
+    right = (f"{model.done}/{model.total} done{_percent(model)}", f"Gate: {model.gate}",
+             f"Spent {model.spent} of {model.budget}")  # fmt: skip
+    return model.title, "   ".join(right)
+
+
 def header_lines(model: HeaderModel, width: int) -> Content:
     """Both lines for a width in cells."""
     wide = width >= 100
-    percent = f" {100 * model.done // model.total}%" if model.total else ""
+    percent = _percent(model)
     gate_style = OUTCOMES.get(model.gate, DIM)
     money = Content.assemble(
         ("Spent " if wide else "", ""),
