@@ -61,7 +61,8 @@ class SshDialer:
         """(what ssh_config makes of the spec, host or alias, arguments of the connection)."""
         user, host, port = self.spec.target()
         arguments: dict[str, Any] = {
-            "connect_timeout": LOGIN_TIMEOUT,
+            # Not asyncssh's own: its asyncio.wait_for loses a cancellation on Python 3.11.
+            "connect_timeout": None,
             "login_timeout": LOGIN_TIMEOUT,
             "keepalive_interval": KEEPALIVE,
             "keepalive_count_max": KEEPALIVE_COUNT,
@@ -138,15 +139,20 @@ class SshDialer:
             # network must be noticed sooner than a slow login.
             if not proxied:
                 sock = await tcp_connect(host, port, TCP_TIMEOUT)
-            conn = await asyncssh.connect(
-                alias, arguments.pop("port", ()), sock=sock, client_factory=client, **arguments
-            )
+            async with asyncio.timeout(LOGIN_TIMEOUT):
+                conn = await asyncssh.connect(
+                    alias, arguments.pop("port", ()), sock=sock, client_factory=client, **arguments
+                )
         except (asyncssh.Error, OSError, TimeoutError, ValueError) as error:
             if sock is not None:
                 sock.close()
             raise self._explain(error, clients, host, port) from error
-        on_authenticated()
+        except BaseException:
+            if sock is not None:
+                sock.close()
+            raise
         try:
+            on_authenticated()
             line, windows = command(server_version(conn))
             process = await conn.create_process(
                 line, encoding=None, stderr=asyncssh.PIPE, term_type=None

@@ -90,7 +90,8 @@ class JobSync:
                 raise LinkDown(f"the link to {self.host} went down while {job_id} was stopping")
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 

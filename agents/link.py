@@ -51,14 +51,16 @@ class HostLink(HostRequests):
         self._liveness: Liveness | None = None
         self._windows = False
         self._quiet = False
+        self._ending: asyncio.Task[None] | None = None
+        self._shut = False
 
     # -- the connect loop ---------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep the link up until cancelled or closed."""
+        """Keep the link up until cancelled or closed; a closed link is not run again."""
         self._runner = asyncio.current_task()
         try:
-            while True:
+            while not self._shut:
                 self._wake.clear()
                 try:
                     await self._connect_and_serve()
@@ -133,7 +135,9 @@ class HostLink(HostRequests):
         finally:
             self._session = None
             session.fail(ending or LinkDown(f"the link to {self.name} was closed"))
-            await asyncio.shield(session.close(orderly=ending is None))
+            # A second cancellation must not leave the connection half closed: `close` waits.
+            self._ending = asyncio.create_task(session.close(orderly=ending is None))
+            await asyncio.shield(self._ending)
 
     def _welcome(self) -> dict[str, Any]:
         return {
@@ -306,7 +310,8 @@ class HostLink(HostRequests):
                 raise LinkDown(self.detail)
             moved = self._moved
             try:
-                await asyncio.wait_for(moved.wait(), max(0.0, deadline - time.monotonic()))
+                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+                    await moved.wait()
             except TimeoutError:
                 raise LinkDown(
                     f"{self.name} is not connected after {timeout:g} s: {self.detail}"
@@ -314,15 +319,20 @@ class HostLink(HostRequests):
 
     async def close(self) -> None:
         """End the link and its tunnels; jobs on the host go on."""
+        self._shut = True
         for tunnel in self._tunnels:
             await tunnel.close()
         self._tunnels.clear()
         runner = self._runner
         if runner is not None and runner is not asyncio.current_task() and not runner.done():
-            runner.cancel()
-            await asyncio.gather(runner, return_exceptions=True)
+            while not runner.done():
+                # Again and again: a library that loses a cancellation must not keep us.
+                runner.cancel()
+                await asyncio.wait({runner}, timeout=1)
         elif self.state is not LinkState.closed:
             self._set(LinkState.closed, "closed")
+        if self._ending is not None:
+            await asyncio.gather(self._ending, return_exceptions=True)
         self._jobs.close()
 
 

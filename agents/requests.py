@@ -80,7 +80,8 @@ class HostRequests:
         self._jobs.note(status)
         limit = grace + STOP_MARGIN
         try:
-            return await asyncio.wait_for(self._jobs.until_terminal(job_id), limit)
+            async with asyncio.timeout(limit):
+                return await self._jobs.until_terminal(job_id)
         except TimeoutError:
             raise TimeoutError(f"{job_id} did not end within {limit:g} s") from None
 

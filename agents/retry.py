@@ -49,7 +49,8 @@ async def wait_for_retry(
             return
         pause = max(0.0, min(left, PROBE_EVERY - (time.monotonic() - began)))
         with suppress(TimeoutError):
-            await asyncio.wait_for(wake.wait(), pause)
+            async with asyncio.timeout(pause):
+                await wake.wait()
         if wake.is_set() or jump.happened():
             return
 

@@ -158,7 +158,8 @@ class Session:
             self.send({"m": "call", "id": number, "op": op, "params": params}, blob)
             if blob is not None:
                 await self.transport.drain()
-            return await asyncio.wait_for(future, timeout)
+            async with asyncio.timeout(timeout):
+                return await future
         except TimeoutError:
             raise TimeoutError(f"{self.host} did not answer {op} within {timeout:g} s") from None
         finally:

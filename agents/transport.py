@@ -99,7 +99,8 @@ class LocalTransport:
     async def close(self) -> None:
         self._stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), 2)
+            async with asyncio.timeout(2):
+                await self._process.wait()
         except TimeoutError:
             self.abort()
             await self._process.wait()
@@ -170,7 +171,8 @@ class SshTransport:
         self._process.stdin.close()
         self._conn.close()
         try:
-            await asyncio.wait_for(self._conn.wait_closed(), 2)
+            async with asyncio.timeout(2):
+                await self._conn.wait_closed()
         except TimeoutError:
             self.abort()
 

@@ -92,7 +92,8 @@ class Links:
 
         waiting = asyncio.gather(*(one(host) for host in self.ws.settings.hosts))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(waiting, CONNECT_SECONDS + MIRROR_SECONDS)
+            async with asyncio.timeout(CONNECT_SECONDS + MIRROR_SECONDS):
+                await waiting
 
     def _here(self, host: str, job: str) -> bool:
         folder = self.ws.runs_dir / host / job

@@ -31,7 +31,8 @@ async def _version(program: str, option: str) -> str:
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     try:
-        output, _ = await asyncio.wait_for(child.communicate(), PROGRAM_SECONDS)
+        async with asyncio.timeout(PROGRAM_SECONDS):
+            output, _ = await child.communicate()
     except TimeoutError:
         child.kill()
         await child.wait()

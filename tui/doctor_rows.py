@@ -44,7 +44,8 @@ async def row(
     """Runs one check, at most `seconds` long; whatever goes wrong in it is its verdict."""
     began = time.monotonic()
     try:
-        finding = await asyncio.wait_for(work, seconds)
+        async with asyncio.timeout(seconds):
+            finding = await work
     except Exception as error:
         finding = finding_of(error)
     step = str(finding.data.get("next", ""))

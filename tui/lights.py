@@ -71,7 +71,8 @@ def stable_port(workspace: Path, host: str) -> int:
 async def _socket(link: Opens, port: int) -> Light:
     began = time.monotonic()
     try:
-        _, writer = await asyncio.wait_for(link.open_connection(port), TIMEOUT)
+        async with asyncio.timeout(TIMEOUT):
+            _, writer = await link.open_connection(port)
     except LinkDown as problem:
         return Light(NAMES[0], False, str(problem))
     except TimeoutError:

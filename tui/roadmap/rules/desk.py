@@ -209,7 +209,8 @@ async def extension(ctx: Context, params: ExtensionParams) -> Finding:
             by="probe:laptop",
         )
     try:
-        output, _ = await asyncio.wait_for(child.communicate(), params.timeout - 1)
+        async with asyncio.timeout(params.timeout - 1):
+            output, _ = await child.communicate()
     except TimeoutError:
         child.kill()
         await child.wait()
