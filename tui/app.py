@@ -33,6 +33,7 @@ from tui.screens.room import Room
 from tui.server_actions import ServerActions
 from tui.sheet import SteadySheet
 from tui.theme import THEMES
+from tui.typeahead import TypeAhead
 from tui.widgets.status_header import HeaderModel, first_line
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ POLL_SECONDS = 0.5
 """How often the state file is looked at for records of other writers."""
 
 
-class GonogoApp(NoticeActions, ServerActions, HostActions, App[None]):
+class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None]):
     """Control center. Workers never touch widgets; they change the store and the workspace."""
 
     TITLE = "gonogo"

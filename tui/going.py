@@ -38,6 +38,10 @@ class Going(Saving):
         """The `:` line."""
         self.push_screen(CommandScreen())
 
+    def command_line(self, text: str) -> None:
+        """The `:` line with a text that waits for enter."""
+        self.push_screen(CommandScreen(text))
+
     def show_stage(self, section_id: str) -> None:
         """A stage on the roadmap."""
         self.action_room("roadmap")

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.account_rows import budget_head, budget_row, budget_total, cost_row
+from tui.copying import budget_text, cost_text
 from tui.detail import Part
 from tui.energy import all_energy, energy_cost
 from tui.roadmap.budget import BudgetSummary, summarize
@@ -35,6 +36,7 @@ class BudgetScreen(Room):
         Key("i", "import csv", "screen.import_csv"),
         Key("E", "export csv", "screen.export_csv"),
         Key("p", "book power", "screen.power"),
+        Key("y", "copy", "screen.copy"),
         Key("u", "undo", "app.undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -129,6 +131,15 @@ class BudgetScreen(Room):
             cost = self.gonogo.ws.state.cost(key[5:])
             return cost.row if cost else ""
         return key[4:] if key.startswith("row:") else ""
+
+    def copied(self) -> tuple[str, str]:
+        """The budget row or the ledger entry under the cursor."""
+        key = self.query_one("#budget", RowList).key
+        cost = self.gonogo.ws.state.cost(key[5:]) if key.startswith("cost:") else None
+        if cost is not None:
+            return cost_text(cost), "the entry"
+        row = next((r for r in self._summary().rows if f"row:{r.name}" == key), None)
+        return (budget_text(row), row.name) if row is not None else ("", "")
 
     @on(RowList.Chosen, "#budget")
     def _chosen(self, event: RowList.Chosen) -> None:

@@ -40,9 +40,10 @@ class CommandScreen(ModalScreen[None]):
         Binding("down", "history(1)", show=False, id="command.newer"),
     ]
 
-    def __init__(self) -> None:
+    def __init__(self, text: str = "", complaint: str = "") -> None:
         super().__init__()
         self._at = len(self.HISTORY)
+        self._first = (text, complaint)
 
     @property
     def gonogo(self) -> GonogoApp:
@@ -58,8 +59,13 @@ class CommandScreen(ModalScreen[None]):
                 yield Input(id="command-line", compact=True)
 
     def on_mount(self) -> None:
-        """First hints."""
-        self._hint("")
+        """First hints; a line that came along waits for enter."""
+        text, complaint = self._first
+        line = self.query_one("#command-line", Input)
+        with line.prevent(Input.Changed):
+            line.value = text
+        line.cursor_position = len(text)
+        self._hint(text, complaint)
 
     def _hint(self, text: str, complaint: str = "") -> None:
         lines: list[Content] = []
@@ -110,9 +116,7 @@ class CommandScreen(ModalScreen[None]):
         def then(_result: None) -> None:
             complaint = commands.run(app, text)
             if complaint:
-                again = CommandScreen()
-                app.push_screen(again)
-                app.call_after_refresh(again.restore, text, complaint)
+                app.push_screen(CommandScreen(text, complaint))
 
         if text in self.HISTORY:
             self.HISTORY.remove(text)
@@ -120,14 +124,6 @@ class CommandScreen(ModalScreen[None]):
         del self.HISTORY[:-50]
         app.call_later(then, None)
         self.dismiss(None)
-
-    def restore(self, text: str, complaint: str) -> None:
-        """Show a line that could not run again, with the reason."""
-        line = self.query_one("#command-line", Input)
-        with line.prevent(Input.Changed):
-            line.value = text
-        line.cursor_position = len(text)
-        self._hint(text, complaint)
 
     def action_complete(self) -> None:
         """As far as all candidates agree; a single one whole."""

@@ -120,6 +120,7 @@ class DetailScreen(ModalScreen[None]):
     """Content to read, scrolled by the usual keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy", "Copy", show=False, id="list.copy"),
         Binding("escape,q,enter", "close", "Back", id="dialog.back"),
         Binding("down,j", "scroll(1)", show=False, id="dialog.down"),
         Binding("up,k", "scroll(-1)", show=False, id="dialog.up"),
@@ -136,7 +137,12 @@ class DetailScreen(ModalScreen[None]):
                 yield Label(self.heading, classes="dialog--title", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(self.content, markup=False)
-            yield Label("j k scroll   esc back", classes="dialog--hint", markup=False)
+            yield Label("j k scroll   y copy   esc back", classes="dialog--hint", markup=False)
+
+    def action_copy(self) -> None:
+        """All of it."""
+        self.app.copy_to_clipboard(self.content.plain)
+        self.notify("Copied.", markup=False)
 
     def action_scroll(self, direction: int) -> None:
         """Two lines up or down."""
@@ -152,6 +158,7 @@ class LinesScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "close", "Back", id="dialog.back"),
+        Binding("y", "copy", "Copy", show=False, id="list.copy"),
     ]
 
     def __init__(self, title: str, lines: Sequence[str], at_end: bool = False) -> None:
@@ -163,7 +170,7 @@ class LinesScreen(ModalScreen[None]):
         with Vertical(classes="dialog -tall"):
             yield Label(self.heading, classes="dialog--title", markup=False)
             yield RowList(id="lines")
-            yield Label("j k G g move   esc back", classes="dialog--hint", markup=False)
+            yield Label("j k g G move   y copy   esc back", classes="dialog--hint", markup=False)
 
     def on_mount(self) -> None:
         """Fill and go to the end when asked."""
@@ -172,6 +179,11 @@ class LinesScreen(ModalScreen[None]):
         if self.at_end:
             lines.action_end(1)
         lines.focus()
+
+    def action_copy(self) -> None:
+        """All lines."""
+        self.app.copy_to_clipboard("\n".join(self.text_lines))
+        self.notify(f"Copied {len(self.text_lines)} lines.", markup=False)
 
     def action_close(self) -> None:
         """Back."""

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.account_rows import AGAINST, criterion_row, decision_row
+from tui.copying import criterion_text, decision_text
 from tui.detail import Part, clock
 from tui.roadmap.budget import summarize
 from tui.roadmap.dates import date_field
@@ -42,6 +43,7 @@ class GateScreen(Room):
         Key("enter", "details", "screen.evidence"),
         Key("o", "evidence", "screen.open_blob"),
         Key("v", "re-check", "screen.recheck"),
+        Key("y", "copy", "screen.copy"),
         Key("u", "undo", "app.undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -178,6 +180,17 @@ class GateScreen(Room):
                 self.notify(str(problem), severity="error", markup=False)
                 return
         self.app.push_screen(LinesScreen(title, text.splitlines()))
+
+    def copied(self) -> tuple[str, str]:
+        """The criterion or the decision under the cursor."""
+        key, report = self.query_one("#criteria", RowList).key, evaluate(self.gonogo.ws)
+        for criterion in (*report.criteria, *report.strict.criteria):
+            if criterion.id == key:
+                return criterion_text(criterion), criterion.id
+        for decision in self.gonogo.ws.state.decisions:
+            if f"decision:{decision.id}" == key:
+                return decision_text(decision), f"the decision {decision.outcome}"
+        return "", ""
 
     @on(RowList.Chosen, "#criteria")
     def _chosen(self) -> None:

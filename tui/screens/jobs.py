@@ -33,6 +33,7 @@ class JobsScreen(Room):
         Key("t", "train", "app.train"),
         Key("T", "pair", "app.train_pair"),
         Key("M", "MLflow", "app.mlflow"),
+        Key("y", "copy", "screen.copy"),
         Key("r", "reconnect", "app.refresh_all"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -114,6 +115,14 @@ class JobsScreen(Room):
         """Host and id of the job under the cursor."""
         host, _, job_id = self.query_one("#job-table", RowList).key.partition("/")
         return (host, job_id) if job_id else None
+
+    def copied(self) -> tuple[str, str]:
+        """Where the job under the cursor runs, how it stands, and its argv."""
+        key = self.current_job()
+        job = self.gonogo.fleet.store.jobs.get(key) if key is not None else None
+        if key is None or job is None:
+            return "", ""
+        return f"{key[0]}/{key[1]} {job.state}\n{clean(' '.join(job.argv))}", job.job_id
 
     def action_log(self) -> None:
         """The log of the job under the cursor."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar
 
 from textual import on
@@ -12,12 +11,14 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from tui.copying import record_text
 from tui.roadmap.describe import describe, visible, when, why
 from tui.roadmap.query import parse
 from tui.roadmap.records import ACTIONS, Record
 from tui.screens.dialogs import LinesScreen
 from tui.screens.room import Room
 from tui.vocabulary import DIM, STRONG, WARN
+from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
 
@@ -46,6 +47,7 @@ class JournalScreen(Room):
     KEYS = (
         Key("enter", "whole record", "screen.show"),
         Key("/", "filter", "screen.filter"),
+        Key("y", "copy", "screen.copy"),
         Key("u", "undo", "app.undo"),
         Key("U", "redo", "app.redo"),
     )
@@ -60,10 +62,10 @@ class JournalScreen(Room):
 
     def body(self) -> list[Widget]:
         """Filter line, list, one line of figures."""
-        line = Input(placeholder="filter: words, who:ana, is:tick, stage:2", id="journal-filter")
-        line.display = False
+        records = RowList(id="records")
+        line = FilterLine("journal-filter", records, "words, who:ana, is:tick, stage:2")
         return [
-            Vertical(line, RowList(id="records"), id="journal-list"),
+            Vertical(line, records, id="journal-list"),
             Static(id="journal-sum", markup=False),
         ]
 
@@ -107,34 +109,28 @@ class JournalScreen(Room):
         record = self.current()
         if record is None:
             return
-        text = json.dumps(dict(record.data), ensure_ascii=False, indent=2, default=str)
         title = f"line {record.line} of {self.gonogo.ws.journal.path.name}"
-        lines = [visible(line) for line in text.split("\n")]
+        lines = [visible(line) for line in record_text(record).split("\n")]
         self.app.push_screen(LinesScreen(title, lines))
 
     @on(RowList.Chosen, "#records")
     def _chosen(self) -> None:
         self.action_show()
 
+    def copied(self) -> tuple[str, str]:
+        """The record under the cursor as JSON."""
+        record = self.current()
+        return (record_text(record), "the record") if record is not None else ("", "")
+
     def action_filter(self) -> None:
         """Show the filter line."""
-        line = self.query_one("#journal-filter", Input)
-        line.display = True
-        line.focus()
+        self.query_one(FilterLine).open()
 
     def set_filter(self, text: str) -> None:
         """Filter from the command line."""
-        line = self.query_one("#journal-filter", Input)
-        line.display = bool(text)
-        line.value = text
+        self.query_one(FilterLine).put(text)
 
     @on(Input.Changed, "#journal-filter")
     def _filtered(self, event: Input.Changed) -> None:
         self.filter_text = event.value
         self.update_state()
-
-    @on(Input.Submitted, "#journal-filter")
-    def _filter_done(self) -> None:
-        line = self.query_one("#journal-filter", Input)
-        line.display = bool(line.value)
-        self.query_one("#records", RowList).focus()

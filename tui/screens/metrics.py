@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui.account_rows import field_line, metric_head, metric_row
+from tui.copying import field_text
 from tui.field_detail import field_detail, places
 from tui.roadmap.computed import shown_fields
 from tui.roadmap.derived import measured_values, metric_names
@@ -23,6 +24,7 @@ from tui.roadmap.state import FieldValue
 from tui.rows import heading
 from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
+from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
 
@@ -41,6 +43,7 @@ class MetricsScreen(Room):
         Key("s", "stage", "screen.stage"),
         Key("enter", "details", "screen.details"),
         Key("/", "filter", "screen.filter"),
+        Key("y", "copy", "screen.copy"),
         Key("u", "undo", "app.undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -59,14 +62,12 @@ class MetricsScreen(Room):
 
     def body(self) -> list[Widget]:
         """Filter line and list; the detail beside it where there is room."""
-        line = Input(
-            placeholder="filter: words of a field's id, label or source", id="field-filter"
-        )
-        line.display = False
+        fields = RowList(id="fields")
+        line = FilterLine("field-filter", fields, "words of a field's id, label or source")
         detail = VerticalScroll(
             Static(id="field-detail", markup=False), id="field-pane", can_focus=False
         )
-        return [Horizontal(Vertical(line, RowList(id="fields"), id="field-list"), detail)]
+        return [Horizontal(Vertical(line, fields, id="field-list"), detail)]
 
     def on_mount(self) -> None:
         """The list has the cursor."""
@@ -203,22 +204,21 @@ class MetricsScreen(Room):
         if field is not None:
             self.gonogo.show_on_roadmap(f"field:{field.id}", field.section_id)
 
+    def copied(self) -> tuple[str, str]:
+        """The field under the cursor with its value."""
+        field = self.current_field()
+        if field is None:
+            return "", ""
+        return field_text(field, *self.gonogo.field_value(field)), field.id
+
     def action_filter(self) -> None:
         """Show the filter line."""
-        line = self.query_one("#field-filter", Input)
-        line.display = True
-        line.focus()
+        self.query_one(FilterLine).open()
 
     @on(Input.Changed, "#field-filter")
     def _filtered(self, event: Input.Changed) -> None:
         self.filter_text = event.value
         self.update_state()
-
-    @on(Input.Submitted, "#field-filter")
-    def _filter_done(self) -> None:
-        line = self.query_one("#field-filter", Input)
-        line.display = bool(line.value)
-        self.query_one("#fields", RowList).focus()
 
 
 def _cell(

@@ -13,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Label, TextArea
 
 from tui import rows
+from tui.copying import field_text
 from tui.roadmap.document import Field, Section
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.state import State
@@ -60,6 +61,7 @@ class NotesScreen(Room):
     KEYS = (
         Key("enter", "write", "screen.write"),
         Key("esc", "save and leave the text", "screen.leave_text"),
+        Key("y", "copy", "screen.copy"),
         Key("u", "undo", "app.undo"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -158,6 +160,18 @@ class NotesScreen(Room):
     def action_leave_text(self) -> None:
         """Save and back to the list."""
         self.query_one("#note-list", RowList).focus()
+
+    def main_list(self) -> RowList:
+        """Stages and lessons."""
+        return self.query_one("#note-list", RowList)
+
+    def copied(self) -> tuple[str, str]:
+        """The note, or the lesson, under the cursor."""
+        key = self.query_one("#note-list", RowList).key
+        field = self.gonogo.ws.document.fields.get(key.removeprefix("field:"))
+        if field is not None:
+            return field_text(named(field), *self.gonogo.field_value(field)), field.id
+        return self.area.text, f"the note on {key}"
 
     def on_screen_suspend(self) -> None:
         """Another screen: save."""

@@ -22,12 +22,15 @@ from tui.roadmap.document import Box, Section
 from tui.roadmap.progress import section_progress
 from tui.roadmap.query import HINT
 from tui.screens.room import Room
+from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
+    from tui.copying import box_text, field_text
     from tui.screens.dialogs import DetailScreen
 else:
+    box_text, field_text = later("tui.copying", "box_text", "field_text")
     DetailScreen = later("tui.screens.dialogs", "DetailScreen")
 
 
@@ -48,6 +51,7 @@ class RoadmapScreen(Room):
         Key("[ ]", "stage", "screen.section(1)"),
         Key("enter", "open", "screen.open"),
         Key("o", "evidence", "screen.evidence"),
+        Key("y", "copy", "screen.copy"),
         Key("/", "filter", "screen.filter"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -74,8 +78,7 @@ class RoadmapScreen(Room):
         """Navigation, filter line, list, detail."""
         nav, boxes = RowList(id="sections"), RowList(id="boxes")
         boxes.glyph_columns = rows.BRACKET
-        filter_line = Input(placeholder=f"filter: {HINT}", id="filter")
-        filter_line.display = False
+        filter_line = FilterLine("filter", boxes, HINT)
         detail = VerticalScroll(
             Static(id="detail", markup=False), id="detail-pane", can_focus=False
         )
@@ -264,6 +267,21 @@ class RoadmapScreen(Room):
         if box is not None:
             self.gonogo.open_evidence(box.id)
 
+    def main_list(self) -> RowList:
+        """The boxes."""
+        return self.query_one("#boxes", RowList)
+
+    def copied(self) -> tuple[str, str]:
+        """The box or blank under the cursor with its evidence; of the stages the title."""
+        key, box, ws = self.current_key(), self.current_box(), self.gonogo.ws
+        section = self.section
+        if self.focused is not None and self.focused.id == "sections" and section is not None:
+            return f"{section.id} {section.title}", section.id
+        if key.startswith("field:") and key[6:] in ws.document.fields:
+            field = ws.document.fields[key[6:]]
+            return field_text(field, *self.gonogo.field_value(field)), field.id
+        return (box_text(ws, box), box.id) if box is not None else ("", "")
+
     def open_section(self, section_id: str) -> None:
         """Show a stage by id."""
         self.section_id = section_id
@@ -280,15 +298,11 @@ class RoadmapScreen(Room):
 
     def set_filter(self, text: str) -> None:
         """Filter from the command line."""
-        line = self.query_one("#filter", Input)
-        line.display = bool(text)
-        line.value = text
+        self.query_one(FilterLine).put(text)
 
     def action_filter(self) -> None:
         """Show the filter line."""
-        line = self.query_one("#filter", Input)
-        line.display = True
-        line.focus()
+        self.query_one(FilterLine).open()
 
     def action_attention(self) -> None:
         """Everything that wants a person."""
@@ -298,12 +312,6 @@ class RoadmapScreen(Room):
     def _filter_changed(self, event: Input.Changed) -> None:
         self.filter_text = event.value
         self.update_state()
-
-    @on(Input.Submitted, "#filter")
-    def _filter_done(self) -> None:
-        line = self.query_one("#filter", Input)
-        line.display = bool(line.value)
-        self.query_one("#boxes", RowList).focus()
 
     def show_key(self, key: str, section_id: str) -> None:
         """Show a row of a section."""

@@ -12,6 +12,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key, KeyBar
 from tui.widgets.status_header import StatusHeader
 
@@ -63,7 +64,9 @@ class Room(Screen[None]):
         Binding("U", "app.redo", "Redo", show=False, id="state.redo"),
         Binding("dollar_sign", "app.add_cost", "Add cost", show=False, id="budget.add"),
         Binding("r", "app.refresh_all", "Refresh", show=False, id="link.retry"),
-        Binding("q,escape", "app.leave", "Quit", show=False, id="app.quit"),
+        Binding("q", "app.leave", "Quit", show=False, id="app.quit"),
+        Binding("escape", "screen.back", "Back", show=False, id="app.back"),
+        Binding("y", "screen.copy", "Copy", show=False, id="list.copy"),
     ]
 
     @property
@@ -126,6 +129,50 @@ class Room(Screen[None]):
             self._banner = text
             banner.update(Content(text))
             banner.display = bool(text)
+
+    # --- common keys --------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """Escape: first out of a filter, then to the main list, then to the roadmap; never out of the app."""
+        lines = [line for line in self.query(FilterLine) if line.display or line.text]
+        main = self.main_list()
+        if lines:
+            lines[0].clear()
+        elif main is not None and self.focused is not main:
+            main.focus()
+        elif self.gonogo.current_mode != "roadmap":
+            self.gonogo.action_room("roadmap")
+        else:
+            self.notify("q quits; the jobs on the hosts go on.", markup=False)
+
+    def main_list(self) -> Widget | None:
+        """What escape goes back to from the other panes of this room."""
+        return None
+
+    def copied(self) -> tuple[str, str]:
+        """What `y` copies, and what it is called; empty strings where there is nothing."""
+        return "", ""
+
+    def action_copy(self) -> None:
+        """Copy what is under the cursor to the clipboard of the terminal."""
+        text, name = self.copied()
+        if not text:
+            self.notify("Nothing to copy here.", markup=False)
+            return
+        self.app.copy_to_clipboard(text)
+        self.notify(f"Copied {name}.", markup=False)
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Pasted text is never run: a command goes to the command line, a filter to the filter."""
+        text = (event.text.strip().splitlines() or [""])[0]
+        event.stop()
+        if text.startswith(":"):
+            self.gonogo.command_line(text[1:])
+        elif text.startswith("/") and self.query(FilterLine):
+            self.query_one(FilterLine).open()
+            self.query_one(FilterLine).input.value = text[1:]
+        elif text:
+            self.notify("Open a form, a filter (/) or the command line (:) to paste.", markup=False)
 
     def place(self) -> str:
         """Where in the app we are, for the header."""
