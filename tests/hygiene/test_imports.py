@@ -35,6 +35,7 @@ WITH_SCREEN = {
     "tui.going",
     "tui.gauge_model",
     "tui.sheet",
+    "tui.typeahead",
 }
 WITH_TORCH = {"pipeline.training.train", "pipeline.training.load", "pipeline.training.loss",
               "pipeline.training.data", "pipeline.training.callbacks", "pipeline.training.tiny",
