@@ -23,7 +23,7 @@ test: setup lint
 # The laptop's part on another interpreter, without torch: make laptop PYTHON=python3.13
 laptop:
 	$(PYTHON) -m venv $(VENV)-laptop
-	$(VENV)-laptop/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[dev]'
+	$(VENV)-laptop/bin/python -m pip --disable-pip-version-check install -q -c constraints.txt -e '.[dev,web]'
 	$(VENV)-laptop/bin/python -m pytest tests/unit tests/hygiene tests/ui -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 again:
@@ -37,7 +37,7 @@ lint: setup
 	$(BIN)/lint-imports --no-logo
 
 bench: setup
-	$(PIP) install -q -c constraints.txt -e '.[dev,train,bench]'
+	$(PIP) install -q -c constraints.txt -e '.[dev,train,web,bench]'
 	$(BIN)/python -m pytest tests/bench -q -s $(PYTEST_ARGS)
 
 screenshot: setup
@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v=sys.version_info; sys.exit(0 if v >= (3, 11) else "gonogo needs Python 3.11 or newer; this is %d.%d. Try: make PYTHON=python3.12" % v[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install -q -c constraints.txt torch==2.13.0
-	$(PIP) install -q -c constraints.txt -e '.[dev,train]'
+	$(PIP) install -q -c constraints.txt -e '.[dev,train,web]'
 	@touch $@
 
 clean:

@@ -29,6 +29,7 @@ _WHERE = {
     "tui.cli_mlflow": "mlflow",
     "tui.cli_money": "budget cost energy",
     "tui.cli_plan": "import=import_ reconcile",
+    "tui.cli_serve": "serve",
     "tui.cli_show": "export log status",
     "tui.cli_train": "train",
     "tui.cli_verify": "verify",
@@ -55,6 +56,7 @@ HELP = {
     "doctor": "Look at this machine and the hosts; say what to do next.",
     "edit": "Change boxes, blanks and notes as text in $EDITOR.",
     "keys": "List the keys and the ids that [keymap] binds.",
+    "serve": "Show the app in a browser on 127.0.0.1, read-only unless --rw.",
     "recover": "Show or take over a damaged line of the state file.",
 }
 """What the help says of commands whose modules are too heavy to be imported for it."""
