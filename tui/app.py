@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -49,6 +51,9 @@ FRAME_SECONDS = 0.25
 
 AWAY_SECONDS = 120.0
 """Without a key or the mouse for so long nobody looks; hosts on which nothing runs grow quiet."""
+
+PARENT_SECONDS = 5.0
+"""How often an app in a browser tab looks whether its web server still lives."""
 
 POLL_SECONDS = 0.5
 """How often the state file is looked at for records of other writers."""
@@ -122,12 +127,19 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
             self.switch_mode(self.first_mode)
         self.set_interval(FRAME_SECONDS, self._frame)
         self.set_interval(POLL_SECONDS, self.poll_state)
+        if self.is_web:
+            self.set_interval(PARENT_SECONDS, functools.partial(self._end_alone, os.getppid()))
         self.show_problem()
         self.call_after_refresh(self._painted)
         for warning in self.ws.warnings:
             if warning == self.ws.journal.problem:  # the banner and the recovery screen say it
                 continue
             self.notify(warning, severity="warning", timeout=12, markup=False)
+
+    def _end_alone(self, server: int) -> None:
+        """In a browser tab: nobody sees this any more once its server is gone."""
+        if os.getppid() != server:
+            self.exit()
 
     def _painted(self) -> None:
         """The first frame is on the screen: now comes what it did not need."""

@@ -26,6 +26,7 @@ from yarl import URL
 LOOPBACK = "127.0.0.1"
 NAMES = frozenset({"localhost", LOOPBACK, "::1"})
 SITE = Path(__file__).with_name("site")
+OWN = ("/gonogo.css", "/gonogo.js")
 MOST_TABS = 8
 """Each open tab is a process of its own, with its own links to the hosts."""
 END_SECONDS = 10.0
@@ -73,7 +74,8 @@ class WebServer(Server):  # type: ignore[misc]
         """Listen; `self.port` says where. Raises OSError when the port is taken."""
         app = await self._make_app()
         app.middlewares.append(self._check)
-        app.router.add_get("/gonogo.css", self._style)
+        for name in OWN:
+            app.router.add_get(name, self._own)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
@@ -113,7 +115,7 @@ class WebServer(Server):  # type: ignore[misc]
             answer = web.HTTPSeeOther(request.rel_url.with_query(self._rest(request)))
             answer.set_cookie(self.cookie, self.token, httponly=True, samesite="Strict", path="/")
             raise answer
-        secret = not request.path.startswith(("/static/", "/gonogo.css"))
+        secret = request.path not in OWN and not request.path.startswith("/static/")
         if secret and not self._knows(request.cookies.get(self.cookie, "")):
             raise self._no_token()
         response = await handler(request)
@@ -148,8 +150,8 @@ class WebServer(Server):  # type: ignore[misc]
             },
         )
 
-    async def _style(self, _request: web.Request) -> web.FileResponse:
-        return web.FileResponse(SITE / "gonogo.css")
+    async def _own(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(SITE / request.path[1:])
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """One tab: one process, which ends with the tab."""

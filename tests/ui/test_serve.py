@@ -63,9 +63,20 @@ def served(root: Path) -> Iterator[Served]:
         one.end()
 
 
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 async def until(condition: Any, what: str) -> None:
     async with asyncio.timeout(SECONDS):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 (another process has no event to wait for)
             await asyncio.sleep(0.05)
     assert condition(), what
 
@@ -105,7 +116,12 @@ async def test_other_names_and_other_sites_are_refused(served: Served) -> None:
     async with opener() as browser:
         async with browser.get(served.said["url"]) as answer:
             assert answer.status == 200
-        for host in ("evil.example", f"evil.example:{served.port}", "127.0.0.1.evil.example", "10.0.0.1"):
+        for host in (
+            "evil.example",
+            f"evil.example:{served.port}",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+        ):
             async with browser.get(served.origin, headers={"Host": host}) as answer:
                 assert answer.status == 403, host
         for origin in ("http://evil.example", "null", f"https://127.0.0.1:{served.port}",
@@ -144,16 +160,26 @@ async def test_the_page_writes_with_rw_and_the_server_ends_its_tabs(root: Path) 
             tab = await browser.ws_connect(served.origin + "/ws?width=100&height=30")
             await read(tab, "Hardware")
             (app,) = served.children()
-            assert b"a-token-of-ones-own" not in Path(f"/proc/{app}/environ").read_bytes()
+            assert b"a-token-of-ones-own" not in environment(app)
             await tab.send_json(["stdin", " "])
             await read(tab, "saved")
             assert b'"tick"' in (root / "state.jsonl").read_bytes()
             served.end()
-            with pytest.raises(ProcessLookupError):
-                os.kill(app, 0)
+            await until(lambda: not alive(app), "the app ends with its server")
     finally:
         if served.process.poll() is None:
             served.process.kill()
+
+
+async def test_an_app_whose_server_was_killed_ends_by_itself(served: Served) -> None:
+    async with opener(Origin=served.origin) as browser:
+        async with browser.get(served.said["url"]):
+            pass
+        tab = await browser.ws_connect(served.origin + "/ws")
+        await read(tab, "READ-ONLY")
+        (app,) = served.children()
+        served.process.kill()
+        await until(lambda: not alive(app), "nobody can see it any more")
 
 
 def test_a_taken_port_and_a_short_token_are_one_sentence(served: Served, root: Path) -> None:
