@@ -36,6 +36,7 @@ WITH_SCREEN = {
     "tui.gauge_model",
     "tui.sheet",
     "tui.typeahead",
+    "tui.web",  # textual-serve brings rich
 }
 WITH_TORCH = {"pipeline.training.train", "pipeline.training.load", "pipeline.training.loss",
               "pipeline.training.data", "pipeline.training.callbacks", "pipeline.training.tiny",
