@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from tui.roadmap.document import Field
     from tui.roadmap.state import FieldValue
     from tui.screens.dialogs import DetailScreen, Entry, FormScreen
+    from tui.screens.edit import EditScreen
 else:
     help_content = later("tui.help", "help_content")
     shown_fields = later("tui.roadmap.computed", "shown_fields")
     DetailScreen, Entry, FormScreen = later(
         "tui.screens.dialogs", "DetailScreen", "Entry", "FormScreen"
     )
+    EditScreen = later("tui.screens.edit", "EditScreen")
 
 
 class Actions(Going):
@@ -56,6 +58,14 @@ class Actions(Going):
         )
         if values is not None:
             await self.commit(lambda: self.ws.note(section_id, values["text"], self.actor), seen)
+
+    def edit_as_text(self, item: str = "") -> None:
+        """Boxes, blanks and notes as one text; begins at `item`, else at what the cursor is on."""
+        if self.ws.read_only:
+            self.notify("Read-only: nothing can be edited.", severity="warning", markup=False)
+            return
+        here = getattr(self.screen, "current_key", lambda: "")()
+        self.push_screen(EditScreen(item or here.removeprefix("field:")))
 
     # --- reading ------------------------------------------------------------------------------
 

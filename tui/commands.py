@@ -129,7 +129,7 @@ def _filter(app: GonogoApp, arguments: Arguments) -> None:
 
 
 def _edit(app: GonogoApp, arguments: Arguments) -> None:
-    raise InvalidValue(f"Editing as text needs a terminal of its own: gonogo -C {app.ws.root} edit")
+    app.edit_as_text(arguments[0] if arguments else "")
 
 
 def _call(name: str) -> Callable[[GonogoApp, Arguments], None]:
@@ -195,7 +195,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "reconcile", "reconcile", "settle an edited plan", _call("action_reconcile"), writes=True
     ),
-    Command("edit", "edit", "the state as text", _edit),
+    Command("edit", "edit [ID]", "boxes, blanks and notes as text", _edit, _either, True),
     Command("refresh", "refresh", "try links, file and disk again", _call("action_refresh_all")),
     Command("help", "help", "keys and marks", _call("action_help")),
     *(Command(mode, mode, f"show the {mode} screen", _go(mode)) for mode in ROOMS),

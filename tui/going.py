@@ -12,12 +12,14 @@ from tui.saving import Saving
 if TYPE_CHECKING:
     from tui.roadmap.state import State
     from tui.screens.command import CommandScreen
+    from tui.screens.edit import EditScreen
     from tui.screens.journal import JournalScreen
     from tui.screens.notes import NotesScreen
     from tui.screens.roadmap import RoadmapScreen
     from tui.screens.room import Room
 else:
     CommandScreen = later("tui.screens.command", "CommandScreen")
+    EditScreen = later("tui.screens.edit", "EditScreen")
     JournalScreen = later("tui.screens.journal", "JournalScreen")
     NotesScreen = later("tui.screens.notes", "NotesScreen")
     RoadmapScreen = later("tui.screens.roadmap", "RoadmapScreen")
@@ -73,6 +75,12 @@ class Going(Saving):
         """Save what was typed and end; where it cannot be saved, say so and stay."""
         for stack in self._screen_stacks.values():
             for screen in stack:
+                if isinstance(screen, EditScreen) and screen.dirty:
+                    self.notify(
+                        "The text was changed: ctrl+s writes it, esc asks what becomes of it.",
+                        severity="warning", markup=False,
+                    )  # fmt: skip
+                    return
                 complaint = screen.save_now() if isinstance(screen, NotesScreen) else ""
                 if complaint:
                     self.notify(

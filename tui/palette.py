@@ -46,6 +46,7 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
         yield "Book electricity", "What a job's GPU used", app.book_electricity
         if app.ws.needs_reconcile:
             yield "Reconcile the plan", "It was edited on the disk", app.action_reconcile
+        yield "Edit as text", "Boxes, blanks and notes in one text", app.edit_as_text
         yield "Undo", "Take back your newest action", app.action_undo
         yield "Redo", "Do again what was undone", app.action_redo
         yield (

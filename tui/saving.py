@@ -98,6 +98,17 @@ class Saving(Base):
                 self.state_changed()
                 return record
 
+    async def store(self, change: Callable[[], Record]) -> Record:
+        """Write one record that carries its own preconditions. Raises WorkspaceError."""
+        self._writers += 1
+        try:
+            record = await asyncio.to_thread(change)
+        finally:
+            self._writers -= 1
+            self.state_changed()
+        self.saved = f"saved {when(record.at)[11:]}"
+        return record
+
     async def _store(self, change: Change, believed: State) -> Record | None:
         def under() -> Record | None:
             with self.ws.believing(believed):

@@ -93,6 +93,12 @@ def base_of(text: str, state: State) -> State:
     return base
 
 
+def line_of_error(sentence: str) -> int:
+    """The line (from 1) that a refusal of `read` names, 0 without one."""
+    found = re.match(r"Line (\d+):", sentence)
+    return int(found.group(1)) if found else 0
+
+
 def _line_of(text: str, table: str, item: str) -> int:
     """Line number (from 1) of a key, 0 where it is not found."""
     inside = False

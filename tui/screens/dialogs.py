@@ -190,6 +190,18 @@ class LinesScreen(ModalScreen[None]):
         self.dismiss(None)
 
 
+class Options(OptionList):
+    """Moved by the keys that move every list here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False, id="list.down"),
+        Binding("k", "cursor_up", show=False, id="list.up"),
+        Binding("g", "first", show=False, id="list.first"),
+        Binding("G", "last", show=False, id="list.last"),
+        Binding("space", "select", show=False, id="list.choose"),
+    ]
+
+
 class ChoiceScreen(ModalScreen[str | None]):
     """Pick one of a few."""
 
@@ -205,7 +217,7 @@ class ChoiceScreen(ModalScreen[str | None]):
         """Title and options."""
         with Vertical(classes="dialog"):
             yield Label(self.heading, classes="dialog--title", markup=False)
-            yield OptionList(*(Option(Content(text), id=key) for key, text in self.choices))
+            yield Options(*(Option(Content(text), id=key) for key, text in self.choices))
             yield Label("enter chooses   esc cancels", classes="dialog--hint", markup=False)
 
     @on(OptionList.OptionSelected)
