@@ -14,6 +14,7 @@ import click
 from tui.cli_common import Run, common
 from tui.roadmap.describe import visible
 from tui.roadmap.errors import InvalidValue, NotSaved, ReadOnly, WorkspaceError
+from tui.roadmap.lost import copies
 from tui.roadmap.textview import Change, view
 from tui.roadmap.workspace import Workspace
 
@@ -96,16 +97,25 @@ def _ask(run: Run, changes: list[Change], yes: bool) -> None:
 
 
 @click.command()
+@click.argument("copy", metavar="[COPY]", required=False, type=click.Path(path_type=Path))
 @click.option("--accept", is_flag=True, help="Take the damaged line over as a hand edit.")
 @common
-def recover(run: Run, accept: bool) -> None:
-    """Show a damaged line of the state file, or take it over; nothing is ever deleted."""
-    ws = run.open(read_only=not accept)
+def recover(run: Run, copy: Path | None, accept: bool) -> None:
+    """Show a damaged line of the state file, or take it over; nothing is ever deleted.
+
+    With COPY (a kept copy or a backup of state.jsonl) append the records that the state file lacks.
+    """
+    if copy is not None and accept:
+        raise InvalidValue("Name a COPY, or --accept the damaged line.")
+    ws = run.open(read_only=not accept and copy is None)
+    if copy is not None:
+        _take_back(run, ws, copy)
+        return
     bad = ws.journal.bad_line
     if bad is None:
         if ws.journal.problem:
             raise ReadOnly(ws.journal.problem)
-        run.answer({"line": None}, f"{ws.journal.path.name} is in order.")
+        _in_order(run, ws)
         return
     text = visible(bad.raw.decode("utf-8", "replace"))
     if not accept:
@@ -120,3 +130,25 @@ def recover(run: Run, accept: bool) -> None:
     run.saved(record, f"line {bad.number} {what}")
     if ws.journal.problem:
         run.fail(ws.journal.problem, "ReadOnly", ReadOnly.exit_code)
+
+
+def _take_back(run: Run, ws: Workspace, copy: Path) -> None:
+    path = copy.expanduser()
+    if not path.is_absolute() and not path.exists():
+        path = ws.root / path  # messages name the copy alone, wherever one stands
+    record, count = ws.take_back(path, f"hand:{ws.settings.user}")
+    data = {"taken": count, "record": dict(record.data) if record else None}
+    some = "1 record" if count == 1 else f"{count} records"
+    text = f"saved: {some} of {path.name} brought back" if count else "nothing new in it."
+    run.answer(data, text)
+
+
+def _in_order(run: Run, ws: Workspace) -> None:
+    found = copies(ws.root, ws.journal.lines, ws.settled_copies)
+    lines = [f"{ws.journal.path.name} is in order."]
+    lines += [
+        f"{name} holds {count} records that it lacks; `gonogo recover {name}` takes them back."
+        for name, count in found
+    ]
+    kept = [{"file": name, "records": count} for name, count in found]
+    run.answer({"line": None, "kept": kept}, "\n".join(lines))

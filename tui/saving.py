@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tui.roadmap.describe import notice, when
     from tui.roadmap.workspace import Workspace
     from tui.screens.conflict import ConflictScreen
+    from tui.screens.lost import LostScreen
     from tui.screens.reconcile import ReconcileScreen
     from tui.screens.recovery import RecoveryScreen
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 else:
     notice, when = later("tui.roadmap.describe", "notice", "when")
     ConflictScreen = later("tui.screens.conflict", "ConflictScreen")
+    LostScreen = later("tui.screens.lost", "LostScreen")
     ReconcileScreen = later("tui.screens.reconcile", "ReconcileScreen")
     RecoveryScreen = later("tui.screens.recovery", "RecoveryScreen")
     Base = object
@@ -62,7 +64,8 @@ class Saving(Base):
         if self.ws.unsaved:
             return f"{self.ws.unsaved} Read-only until r succeeds."
         if self.ws.journal.problem:
-            way = ":recover shows it" if self.ws.journal.bad_line else "the app is read-only"
+            mended = self.ws.journal.bad_line or self.ws.journal.lost
+            way = ":recover shows it" if mended else "the app is read-only"
             return f"{self.ws.journal.problem} {way}"
         return ""
 
@@ -189,14 +192,18 @@ class Saving(Base):
         )
 
     def show_problem(self) -> None:
-        """The recovery screen where a line of the state file is damaged, once for each."""
+        """The recovery screen where the state file is damaged or lost records, once for each."""
         before, self._problem = self._problem, self.ws.journal.problem
-        if self._problem and self._problem != before and self.ws.journal.bad_line is not None:
+        journal = self.ws.journal
+        if self._problem and self._problem != before and (journal.bad_line or journal.lost):
             self.action_recover()
 
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def action_recover(self) -> None:
-        """Show the damaged line; a person may take it over as a hand edit."""
+        """Show the damaged line or what is lost; a person says what becomes of it."""
+        if self.ws.journal.lost:
+            await self._settle_lost()
+            return
         bad = self.ws.journal.bad_line
         if bad is None:
             text = self.ws.journal.problem or f"{self.ws.journal.path.name} is in order."
@@ -207,6 +214,20 @@ class Saving(Base):
             return
         by = f"hand:{self.ws.settings.user}"
         await self.commit(lambda: self.ws.accept_bad_line(by))
+        self.show_problem()
+
+    async def _settle_lost(self) -> None:
+        try:
+            name = "" if self.ws.closed else await asyncio.to_thread(self.ws.keep_lost)
+            kept = f"Everything that was read is in {name}." if name else ""
+        except WorkspaceError as problem:
+            kept = str(problem)
+        answer = await self.push_screen_wait(LostScreen(self.ws.journal.problem, kept))
+        by = f"hand:{self.ws.settings.user}"
+        if answer == "back":
+            await self.commit(lambda: self.ws.put_back(by))
+        elif answer == "without":
+            await self.commit(lambda: self.ws.go_on_without(by))
         self.show_problem()
 
     # --- read-only ----------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from tui.roadmap.journal import Syscalls
 from tui.roadmap.workspace import Workspace
 from tui.screens.conflict import ConflictScreen
 from tui.screens.dialogs import FormScreen, LinesScreen
+from tui.screens.lost import LostScreen
 from tui.screens.recovery import RecoveryScreen
 from tui.screens.room import Room
 from tui.widgets.row_list import RowList
@@ -254,6 +255,44 @@ async def test_damage_while_the_app_runs_is_noticed(workspace: Workspace) -> Non
         with (workspace.root / "state.jsonl").open("ab") as file:
             file.write(b"nonsense\n")
         await until(pilot, lambda: isinstance(app.screen, RecoveryScreen), 5, "the recovery screen")
+
+
+@pytest.mark.parametrize("answer", ["p", "g", "escape"])
+async def test_a_file_that_loses_records_under_the_app_is_asked_about(
+    workspace: Workspace, answer: str
+) -> None:
+    for box in ("S0.T1", "S0.T2"):
+        workspace.tick(box, "user:ana")
+    path = workspace.root / "state.jsonl"
+    whole = path.read_bytes()
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.pause()
+        path.unlink()
+        path.write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+        await until(pilot, lambda: isinstance(app.screen, LostScreen), 30, "the question")
+        await pilot.pause()
+        text = str(app.screen.query_one("#lost", Static).render())
+        assert "no longer holds 1 of the 3 records read before" in text
+        (copy,) = workspace.root.glob("state.kept-*")
+        assert copy.read_bytes() == whole
+        assert copy.name in text
+        await pilot.press(answer)
+        await until(pilot, lambda: isinstance(app.screen, Room), 30, "the room")
+        if answer == "escape":
+            await until(pilot, lambda: "no longer holds" in banner(app), 30, "the banner")
+            await pilot.press("space")
+            await said(pilot, app, "nothing is written until that is settled")
+            path.write_bytes(whole)
+        await until(pilot, lambda: not app.ws.read_only and not banner(app), 30, "no banner")
+        await until(pilot, lambda: not app.writing, 30, "the end of the writing")
+        await pilot.pause()
+    again = Workspace.open(workspace.root)
+    assert again.state.value("tick", "S0.T1") == "done"
+    assert again.state.value("tick", "S0.T2") == ("open" if answer == "g" else "done")
+    assert [w for w in again.warnings if "kept" in w] == []
+    last = json.loads(path.read_bytes().splitlines()[-1])
+    assert (last["do"] == "hand_edit") == (answer != "escape")
 
 
 def test_scenario_27_two_git_branches(workspace: Workspace) -> None:

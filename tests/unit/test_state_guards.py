@@ -92,7 +92,7 @@ def test_exit_codes(root: Path, args: tuple[str, ...], code: int) -> None:
 
 
 def test_a_file_of_somebody_else_is_read_only(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tui.roadmap.journal.os.geteuid", lambda: 54321)
+    monkeypatch.setattr("tui.roadmap.reading.os.geteuid", lambda: 54321)
     ws = Workspace.open(root)
     assert ws.read_only
     assert "belongs to " in ws.journal.problem

@@ -25,6 +25,14 @@ def _fsync(fd: int) -> None:
         os.fsync(fd)
 
 
+Identity = tuple[int, int, int]
+"""Device, inode and length of a file."""
+
+
+def _identity(info: os.stat_result) -> Identity:
+    return info.st_dev, info.st_ino, info.st_size
+
+
 @dataclass(frozen=True, slots=True)
 class Syscalls:
     """The calls a commit stands on; tests put failing ones in their place."""
@@ -32,6 +40,10 @@ class Syscalls:
     write: Callable[[int, bytes], int] = os.write
     fsync: Callable[[int], None] = _fsync
     truncate: Callable[[int, int], None] = os.ftruncate
+
+
+class Moved(Exception):
+    """The file is not the one that was read last: somebody replaced it, past the lock."""
 
 
 class DiskFailed(Exception):
@@ -47,26 +59,43 @@ class Disk:
     def _not_saved(self, error: OSError) -> NotSaved:
         return NotSaved(f"Not saved: {disk_words(error)} ({self.path.name} unchanged).")
 
-    def append(self, payload: bytes, tail_at: int | None = None) -> None:
-        """One write of `payload` at the end, then fsync.
+    def append(self, payload: bytes, known: Identity | None, tail_at: int | None = None) -> None:
+        """One write of `payload` at the end of the file `known` (None: there is none yet), then fsync.
 
         `tail_at` is where an unfinished line begins that is first copied to `state.torn-<ms>`. Raises
-        NotSaved where the disk refuses, the file being as before, and DiskFailed after a failed fsync.
+        NotSaved where the disk refuses, the file being as before, DiskFailed after a failed fsync, and
+        Moved where the file under the name is another one than `known`, before the write or after it.
         """
-        new_file = not self.path.exists()
+        new = os.O_CREAT | os.O_EXCL if known is None else 0
         try:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            fd = os.open(self.path, flags, 0o600)
+            fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | new, 0o600)
+        except (FileExistsError, FileNotFoundError):
+            if not self.path.parent.is_dir():
+                raise NotSaved(f"Not saved: {self.path.parent} is gone.") from None
+            raise Moved from None
         except OSError as error:
             raise self._not_saved(error) from None
         try:
+            if known is not None and _identity(os.fstat(fd)) != known:
+                raise Moved
             if tail_at is not None:
                 self._set_tail_aside(fd, tail_at)
-            self._append(fd, payload)
-            if new_file:
+            end = self._append(fd, payload)
+            if known is None:
                 self._sync_folder()
+            self._still_ours(fd, end)
         finally:
             os.close(fd)
+
+    def _still_ours(self, fd: int, end: int) -> None:
+        """Raises Moved unless the name still leads to the file that was written, `end` bytes long."""
+        there = os.fstat(fd)
+        try:
+            under_the_name = _identity(self.path.stat())
+        except OSError:
+            raise Moved from None
+        if under_the_name != _identity(there) or there.st_size != end:
+            raise Moved
 
     def _set_tail_aside(self, fd: int, tail_at: int) -> None:
         torn = self.path.with_name(f"state.torn-{time.time_ns() // 1_000_000}")
@@ -88,7 +117,8 @@ class Disk:
         finally:
             os.close(fd)
 
-    def _append(self, fd: int, payload: bytes) -> None:
+    def _append(self, fd: int, payload: bytes) -> int:
+        """Length of the file after the write."""
         size = os.fstat(fd).st_size
         stage = "write"
         try:
@@ -107,6 +137,7 @@ class Disk:
                     f" ({disk_words(error)}; {self.path.name} unchanged); open it again."
                 ) from None
             raise self._not_saved(error) from None
+        return size + len(payload)
 
     def _sync_folder(self) -> None:
         folder = os.open(self.path.parent, os.O_RDONLY | os.O_CLOEXEC)

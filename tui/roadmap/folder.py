@@ -13,7 +13,7 @@ from tui.roadmap.naming import TEMPLATE
 from tui.settings import FILE_NAME, parse_settings, settings_text
 
 MAX_ROADMAP = 4 * 1024 * 1024
-IGNORED = "state.lock\nstate.torn-*\nstate.edit-*\nruns/\nmodels/\n"
+IGNORED = "state.lock\nstate.torn-*\nstate.kept-*\nstate.edit-*\nruns/\nmodels/\n"
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _SYNCED = ("dropbox", "onedrive", "syncthing", "icloud", "google drive")
 

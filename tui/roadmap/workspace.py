@@ -11,9 +11,9 @@ import getpass
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tui.roadmap import evidence, folder, reanchor
+from tui.roadmap import evidence, folder, lost, reanchor
 from tui.roadmap.bases import Bases
 from tui.roadmap.changes import Changes
 from tui.roadmap.errors import (
@@ -34,6 +34,8 @@ from tui.settings import FILE_NAME, Settings, load_settings
 
 if TYPE_CHECKING:
     from tui.roadmap.bindings import Bindings
+
+T = TypeVar("T")
 
 __all__ = [
     "Conflict", "InvalidValue", "Locked", "NotSaved", "ReadOnly", "Record", "UnknownId", "Workspace",
@@ -140,6 +142,11 @@ class Workspace(Changes, PlanChanges):
         hand = [str(record.line) for record in self.state.records if record.hand]
         if hand:
             out.append(f"state.jsonl: accepted without checksum: line {', '.join(hand[:5])}.")
+        for name, count in lost.copies(self.root, self.journal.lines, self.settled_copies):
+            out.append(
+                f"{name} holds {count} records that state.jsonl lacks:"
+                f" `gonogo recover {name}` takes them back."
+            )
         for record in self.state.bad[:3]:
             out.append(f"state.jsonl line {record.line}: “{record.do}” makes no sense; left out.")
         for record in self.state.clashes[:3]:
@@ -256,12 +263,49 @@ class Workspace(Changes, PlanChanges):
 
     def accept_bad_line(self, by: str) -> Record:
         """Takes the bad line of the state file over as a hand edit. Raises ReadOnly where it cannot be."""
+        return self._mend(lambda: self.journal.accept(by))
+
+    @property
+    def settled_copies(self) -> frozenset[str]:
+        """Names of kept copies of the state file about which a person has decided."""
+        return frozenset(r.item for r in self.state.records if r.do == "hand_edit")
+
+    def keep_lost(self) -> str:
+        """Writes records that were read and are gone from the state file to a copy beside it.
+
+        Returns its name, "" where nothing is lost. Raises NotSaved.
+        """
+        return self.journal.keep() if self.journal.lost else ""
+
+    def put_back(self, by: str) -> Record:
+        """Appends records that were read and are gone from the state file. Raises ReadOnly, NotSaved."""
+        return self._mend(lambda: self.journal.put_back(by))
+
+    def go_on_without(self, by: str) -> Record:
+        """Takes the changed state file for the truth; what it lacks stays in the copy beside it."""
+        return self._mend(lambda: self.journal.go_on_without(by))
+
+    def take_back(self, path: Path, by: str) -> tuple[Record | None, int]:
+        """Appends what a kept copy holds and the state file lacks: the record that says so, how many."""
+        count = 0
+
+        def bring() -> Record | None:
+            nonlocal count
+            record, count = self.journal.take_back(by, path)
+            return record
+
+        return self._mend(bring), count
+
+    def _mend(self, change: Callable[[], T]) -> T:
         if self._read_only:
             raise ReadOnly("This workspace is open read-only.")
         with self._mutex:
-            record = self.journal.accept(by)
-            self._fold(record)
-            return record
+            made: T | None = None
+            try:
+                made = change()
+                return made
+            finally:
+                self._fold(made if isinstance(made, Record) else None)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
