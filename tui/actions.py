@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual import work
 
+from tui.files import write_file
 from tui.going import Going
 from tui.later import later
+from tui.roadmap.errors import WorkspaceError
 
 if TYPE_CHECKING:
     from tui.fleet import Fleet
@@ -79,7 +82,11 @@ class Actions(Going):
         from tui.roadmap.export import export_markdown
 
         text = export_markdown(self.ws.document, self.ws.state, self.ws.settings)
-        path = self.ws.root / "exports" / self.ws.settings.roadmap
-        await asyncio.to_thread(path.parent.mkdir, exist_ok=True)
-        await asyncio.to_thread(path.write_text, text, "utf-8")
+        path = self.ws.root / "exports" / Path(self.ws.settings.roadmap).name
+        try:
+            await asyncio.to_thread(path.parent.mkdir, exist_ok=True)
+            await asyncio.to_thread(write_file, path, text.encode("utf-8"), True, self.ws.root)
+        except (OSError, WorkspaceError) as error:
+            self.notify(str(error), severity="error", markup=False)
+            return
         self.notify(f"written: {path}", timeout=10, markup=False)

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from tui import first, memory
+from tui.cli_answer import AnsweringGroup
 
 _WHERE = {
     "tui.cli_accounts": "attention dates field na waive",
@@ -62,7 +63,7 @@ HELP = {
 """What the help says of commands whose modules are too heavy to be imported for it."""
 
 
-class _Group(click.Group):
+class _Group(AnsweringGroup):
     """A group whose commands stand in modules of their own."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -11,6 +11,9 @@ from tui.roadmap.dates import proposal
 from tui.roadmap.errors import InvalidValue, UnknownId
 from tui.roadmap.gate_lock import reason_wanted
 
+MAX_NOTE = 64 * 1024
+"""More than a note may have: what comes behind it is refused with it, not read."""
+
 
 @click.command()
 @click.argument("box")
@@ -54,7 +57,7 @@ def note(run: Run, section: str, text: str | None) -> None:
         known = ws.state.notes.get(section, "")
         run.answer({"section": section, "note": known}, known)
         return
-    content = sys.stdin.read() if text == "-" else text
+    content = sys.stdin.read(MAX_NOTE) if text == "-" and sys.stdin else text
     run.saved(ws.note(section, content, run.actor(ws)), f"note on {section}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -12,6 +11,7 @@ from typing import Any, NoReturn
 
 import click
 
+from tui.cli_answer import end, to_json
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.state import Record
 from tui.roadmap.workspace import Workspace
@@ -55,11 +55,7 @@ class Run:
 
     def answer(self, data: dict[str, Any], text: str) -> None:
         """Prints the JSON object or the text."""
-        click.echo(
-            json.dumps({"ok": True, **data}, ensure_ascii=False, default=str)
-            if self.as_json
-            else text
-        )
+        click.echo(to_json({"ok": True, **data}) if self.as_json else text)
 
     def saved(self, record: Record, text: str) -> None:
         """Answers with a stored record."""
@@ -67,12 +63,7 @@ class Run:
 
     def fail(self, message: str, kind: str, code: int) -> NoReturn:
         """Prints one sentence (as JSON on stdout with --json) and ends with `code`."""
-        if self.as_json:
-            error = {"kind": kind, "message": message, "exit_code": code}
-            click.echo(json.dumps({"ok": False, "error": error}, ensure_ascii=False))
-        else:
-            click.echo(f"gonogo: {message}", err=True)
-        sys.exit(code)
+        end(message, kind, code, self.as_json)
 
 
 def common(command: Callable[..., None]) -> Callable[..., None]:

@@ -77,7 +77,7 @@ def curve(
         if path.suffix.lower() != f".{kind}":
             run.fail(f"{path}: the name of a {kind.upper()} ends in .{kind}.", "BadName", USAGE)
         try:
-            saved[str(path)] = save(path, lines, view, rows, TITLES[metric])
+            saved[str(path)] = save(path, lines, view, rows, TITLES[metric], workspace.root)
         except SaveError as problem:
             run.fail(str(problem), "NotSaved", NOT_FOUND)
     if run.as_json:

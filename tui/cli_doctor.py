@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from tui.cli_answer import to_json
 from tui.cli_common import USAGE, Run, common
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def doctor(run: Run, host: str, deep: bool, drop: bool) -> None:
     rows = asyncio.run(_look(ws, host, deep, drop, run.as_json))
     code = exit_code(rows)
     if run.as_json:
-        click.echo(json.dumps([row.as_json() for row in rows], ensure_ascii=False))
+        click.echo(to_json([row.as_json() for row in rows]))
     else:
         words: dict[str, int] = {}
         for row in rows:

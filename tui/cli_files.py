@@ -13,6 +13,7 @@ import click
 from agents import AgentError, Fetched, RemoteError
 from tui.cli_common import USAGE, Run, common
 from tui.cli_jobs import CONNECT_SECONDS, FAILED, with_fleet
+from tui.files import check_folder
 from tui.fleet import Fleet
 from tui.lights import Light, look, stable_port
 from tui.vocabulary import size
@@ -97,6 +98,8 @@ def send(run: Run, file: Path, target: str) -> None:
 def fetch(run: Run, job: str, dest: Path | None, what: str, replace: bool) -> None:
     """Fetch the adapter of a job (its id, or a name: the newest): whole, checked, resumable."""
     workspace = run.open(read_only=True)
+    if dest is not None and (replace or not dest.exists()):
+        check_folder(dest, workspace.root)
 
     async def work(fleet: Fleet) -> Fetched | str:
         found = []

@@ -22,10 +22,10 @@ from tui.roadmap.workspace import Workspace
 @common
 def init(run: Run, target: Path | None, title: str, roadmap: Path | None) -> None:
     """Make a workspace in DIR (default: here)."""
-    from tui.roadmap.folder import counts, import_text
+    from tui.roadmap.folder import counts, read_import
 
     folder = target or run.folder or Path()
-    text, repaired = import_text(roadmap.read_bytes(), roadmap.name) if roadmap else (None, "")
+    text, repaired = read_import(roadmap) if roadmap else (None, "")
     ws = Workspace.create(folder, title=title, roadmap_text=text)
     document = ws.document
     data = {

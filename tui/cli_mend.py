@@ -12,11 +12,14 @@ from pathlib import Path
 import click
 
 from tui.cli_common import Run, common
+from tui.files import MIB, read_file
 from tui.roadmap.describe import visible
 from tui.roadmap.errors import InvalidValue, NotSaved, ReadOnly, WorkspaceError
 from tui.roadmap.lost import copies
 from tui.roadmap.textview import Change, view
 from tui.roadmap.workspace import Workspace
+
+MAX_TEXT = 4 * MIB
 
 
 @click.command()
@@ -37,15 +40,15 @@ def edit(run: Run, text_file: Path | None, only_print: bool, yes: bool) -> None:
     if ws.read_only:
         raise ReadOnly(ws.journal.problem)
     path = text_file or _new_text(ws)
-    before = "" if text_file else path.read_text("utf-8")
+    before = b"" if text_file else _text(path)
     if text_file is None:
         _run_editor(path)
-    if before and path.read_text("utf-8") == before:
+    if before and _text(path) == before:
         path.unlink()
         run.answer({"record": None}, "nothing was changed.")
         return
     try:
-        changes = ws.read_edit(path.read_text("utf-8"))
+        changes = ws.read_edit(_text(path).decode("utf-8"))
         _ask(run, changes, yes)
         record = ws.apply_edit(changes, f"hand:{ws.settings.user}")
     except UnicodeDecodeError as error:
@@ -55,6 +58,13 @@ def edit(run: Run, text_file: Path | None, only_print: bool, yes: bool) -> None:
     if text_file is None:
         path.unlink()
     run.saved(record, f"{len(changes)} values by {record.by}")
+
+
+def _text(path: Path) -> bytes:
+    try:
+        return read_file(path, MAX_TEXT)
+    except OSError as error:
+        raise InvalidValue(f"{path}: {error.strerror}.") from None
 
 
 def _kept(problem: str, path: Path) -> str:

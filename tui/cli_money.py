@@ -99,7 +99,7 @@ def _export(run: Run, name: str | None, force: bool) -> None:
             sys.stdout.buffer.write(text.encode("utf-8"))
             sys.stdout.buffer.flush()
         return
-    write_file(Path(name), text.encode("utf-8"), force)
+    write_file(Path(name), text.encode("utf-8"), force, ws.root)
     run.answer({"file": name, "entries": len(ws.state.costs)}, f"wrote {name}")
 
 

@@ -103,13 +103,10 @@ def import_(run: Run, source: Path, as_plan: bool, why: str) -> None:
 
     Nothing is unticked or emptied: what the copy lacks stays as it is.
     """
-    from tui.roadmap.folder import import_text
+    from tui.roadmap.folder import read_import
 
     ws = run.open(read_only=False)
-    try:
-        text, repaired = import_text(source.read_bytes(), source.name)
-    except OSError as problem:
-        raise InvalidValue(f"{source}: {problem.strerror}.") from None
+    text, repaired = read_import(source)
     if as_plan:
         _replace_plan(run, ws, text, repaired)
         return
@@ -136,7 +133,7 @@ def import_(run: Run, source: Path, as_plan: bool, why: str) -> None:
 
 def _replace_plan(run: Run, ws: Workspace, text: str, repaired: str) -> None:
     """Puts another text in the plan's place, the old one aside; ids follow the words."""
-    from tui.files import write_file
+    from tui.files import replace_file
     from tui.roadmap.errors import ReadOnly
     from tui.roadmap.folder import counts
 
@@ -151,8 +148,8 @@ def _replace_plan(run: Run, ws: Workspace, text: str, repaired: str) -> None:
     (ws.root / "exports").mkdir(exist_ok=True, mode=0o700)
     digest = hashlib.sha256(before).hexdigest()[:12]
     aside = ws.root / "exports" / f"{path.stem}-{digest}{path.suffix}"
-    write_file(aside, before, force=True)
-    write_file(path, text.encode("utf-8"), force=True)
+    replace_file(aside, before)
+    replace_file(path, text.encode("utf-8"))
     news = ws.refresh_plan()
     ws.settle_plan(run.actor(ws))
     lines = [" ".join(part for part in (repaired, counts(ws.document)) if part), news]

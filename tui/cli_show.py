@@ -166,5 +166,5 @@ def export(run: Run, target: Path | None, force: bool) -> None:
             sys.stdout.buffer.write(text.encode("utf-8"))
             sys.stdout.buffer.flush()
         return
-    write_file(target, text.encode("utf-8"), force)
+    write_file(target, text.encode("utf-8"), force, ws.root)
     run.answer({"file": str(target), "bytes": len(text.encode())}, f"wrote {target}")

@@ -130,7 +130,7 @@ class MoneyActions(Actions):
         text = export_csv(self.ws.state.costs)
         try:
             await asyncio.to_thread(target.parent.mkdir, exist_ok=True)
-            await asyncio.to_thread(write_file, target, text.encode("utf-8"), True)
+            await asyncio.to_thread(write_file, target, text.encode("utf-8"), True, self.ws.root)
         except (OSError, WorkspaceError) as error:
             self.notify(str(error), severity="error", markup=False)
             return

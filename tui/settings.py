@@ -9,16 +9,23 @@ import re
 import tomllib
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from tui.files import MIB, read_file
 
 FILE_NAME = "gonogo.toml"
+MAX_BYTES = MIB
+OWN_FILES = (FILE_NAME, "bindings.toml", "state.jsonl", "state.lock")
+OWN_FOLDERS = ("evidence", "runs")
 
 
 class SettingsError(ValueError):
     """A settings file that cannot be used; the text is one sentence with file, line and key."""
+
+    exit_code = 2
 
 
 def _expand(value: Any) -> Any:
@@ -38,6 +45,16 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _plan_file(value: str) -> str:
+    """The plan is a file of its own: nothing else in the workspace is read or replaced as one."""
+    parts = PurePosixPath(value).parts
+    if not parts or "\0" in value or parts[-1] == ".." or value.endswith("/"):
+        raise ValueError("must name a file")
+    if value in OWN_FILES or parts[0] in OWN_FOLDERS or parts[-1] in OWN_FILES:
+        raise ValueError(f"{value} has another use; the plan is a file of its own")
+    return value
 
 
 class HostSettings(_Strict):
@@ -162,7 +179,7 @@ class Settings(_Strict):
     """Everything in `gonogo.toml`. `path` is the file it came from, if any."""
 
     title: str = "AI training demo"
-    roadmap: str = "ROADMAP.md"
+    roadmap: Annotated[str, AfterValidator(_plan_file)] = "ROADMAP.md"
     auto_tick: bool = True
     user: str = ""
     theme: str = "dark"
@@ -228,6 +245,8 @@ def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
     """Checks the text of a settings file. Raises SettingsError naming file, line and key."""
     try:
         data = tomllib.loads(text)
+    except RecursionError:
+        raise SettingsError(f"{name}:1: nested too deeply") from None
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
         line = place.group(1) if place else str(text.count("\n") + 1)
@@ -248,7 +267,7 @@ def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
 def load_settings(path: Path) -> Settings:
     """Reads a settings file. Raises SettingsError with one sentence for every kind of bad file."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = read_file(path, MAX_BYTES).decode("utf-8")
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:

@@ -177,8 +177,8 @@ def test_boxes_that_wait_for_each_other_are_named_with_the_way_round(ws: Workspa
     ("blob", "words"),
     [
         (b"\xff\xfe", "not UTF-8"), (b"[[[", "not valid TOML"), (b'"S1.K1" = 3', "rule: is missing"),
-        (b"x = {" + b"a = {" * 3000, "not valid TOML"), (b"#" * (2**20 + 1), "longer than 1 MiB"),
-    ],
+        (b"x = {" + b"a = {" * 3000, "not valid TOML"), (b"#" * (2**20 + 1), "is larger than 1 MiB"),
+    ], ids=["bytes", "toml", "rule", "deep", "long"],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_leaves_the_shipped_checks(
     ws: Workspace, blob: bytes, words: str

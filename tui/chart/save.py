@@ -17,6 +17,8 @@ from tui.chart.ema import FloatArray
 from tui.chart.paint import Rows
 from tui.chart.series import Branch
 from tui.chart.view import AXIS_NAMES, CurveLine, View, extent
+from tui.files import check_target, write_file
+from tui.roadmap.errors import NotSaved
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -46,15 +48,27 @@ def check_name(name: str) -> str:
     return ""
 
 
-def save(path: Path, lines: tuple[CurveLine, ...], view: View, rows: Rows, title: str) -> int:
+def save(
+    path: Path,
+    lines: tuple[CurveLine, ...],
+    view: View,
+    rows: Rows,
+    title: str,
+    own: Path | None = None,
+) -> int:
     """Write the chart in the format its name asks for; returns the number of bytes.
 
-    Raises SaveError for another format, a missing library, nothing to save or a disk that does not
-    take it. What was in the file before is replaced only once the new one is complete.
+    Raises SaveError for another format, a missing library, nothing to save, a disk that does not take
+    it, or a name that is no chart's (see `files.check_target`; `own` is the workspace). What was in
+    the file before is replaced only once the new one is complete.
     """
     problem = check_name(path.name)
     if problem:
         raise SaveError(problem)
+    try:
+        check_target(path, own)
+    except NotSaved as refused:
+        raise SaveError(str(refused)) from None
     if extent(lines, "step") is None:
         raise SaveError("There is no point to save yet.")
     kind = path.suffix.lower()
@@ -68,11 +82,11 @@ def save(path: Path, lines: tuple[CurveLine, ...], view: View, rows: Rows, title
         data = (plain(rows) + "\n").encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(data)
-        part.replace(path)
+        write_file(path, data, force=True, own=own)
     except OSError as error:
         raise SaveError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except NotSaved as problem:
+        raise SaveError(str(problem)) from None
     return len(data)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from tui.files import read_file
 from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue
 from tui.roadmap.freshness import numbers
@@ -178,8 +179,6 @@ def _own(root: Path) -> tuple[dict[str, Binding | None], list[Problem]]:
     path = root / FILE_NAME
     try:
         info = path.stat()
-        if info.st_size > MAX_BYTES:
-            return {}, [Problem("", f"{FILE_NAME}:1", "longer than 1 MiB; it was left out")]
         return _cached(path, info.st_mtime_ns, info.st_size)
     except FileNotFoundError:
         return {}, []
@@ -193,7 +192,9 @@ def _cached(
 ) -> tuple[dict[str, Binding | None], list[Problem]]:
     del mtime_ns, size
     try:
-        return read_text(path.read_bytes().decode("utf-8"))
+        return read_text(read_file(path, MAX_BYTES).decode("utf-8"))
+    except OSError as error:
+        return {}, [Problem("", f"{FILE_NAME}:1", f"{error.strerror}; it was left out")]
     except UnicodeDecodeError as error:
         return {}, [Problem("", f"{FILE_NAME}:1", f"not UTF-8 (byte {error.start})")]
 

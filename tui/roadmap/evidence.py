@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tui.files import open_file
 from tui.roadmap.document import Document
 from tui.roadmap.errors import NotSaved, UnknownId, WorkspaceError
 from tui.roadmap.redact import redact, redacted
@@ -84,7 +85,7 @@ def read(folder: Path, name: str) -> str:
     """The text of an evidence file, JSON indented. Raises WorkspaceError where it is gone or changed."""
     target = path(folder, name)
     try:
-        with target.open("rb") as file:
+        with open_file(target) as file:
             blob = file.read(MAX_READ + 1)
     except OSError as error:
         raise WorkspaceError(f"Evidence {target.name[:12]}: {error.strerror}.") from None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
 from pathlib import Path
 
+from tui.files import read_file
 from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue, NotSaved, WorkspaceError
 from tui.roadmap.labels import repair_mojibake
 from tui.roadmap.naming import TEMPLATE
-from tui.settings import FILE_NAME, parse_settings, settings_text
+from tui.settings import FILE_NAME, SettingsError, load_settings, parse_settings, settings_text
 
 MAX_ROADMAP = 4 * 1024 * 1024
 IGNORED = "state.lock\nstate.torn-*\nstate.kept-*\nstate.edit-*\nruns/\nmodels/\n"
@@ -31,9 +33,17 @@ def decode(blob: bytes, name: str) -> str:
 def read_text(path: Path) -> str:
     """The roadmap's text, byte for byte."""
     try:
-        return decode(path.read_bytes(), path.name)
+        return decode(read_file(path, MAX_ROADMAP), path.name)
     except OSError as error:
         raise WorkspaceError(f"{path}: {error.strerror}.") from None
+
+
+def read_import(path: Path) -> tuple[str, str]:
+    """`import_text` of a file. Raises InvalidValue, also for what is no file or too large."""
+    try:
+        return import_text(read_file(path, MAX_ROADMAP), path.name)
+    except OSError as error:
+        raise InvalidValue(f"{path}: {error.strerror}.") from None
 
 
 def import_text(blob: bytes, name: str) -> tuple[str, str]:
@@ -150,4 +160,39 @@ def warnings(root: Path, mounts: str | None = None) -> list[str]:
 
 def find(start: Path) -> Path | None:
     """The nearest folder at or above `start` that is a workspace."""
-    return next((p for p in (start, *start.parents) if (p / FILE_NAME).is_file()), None)
+    for place in (start, *start.parents):
+        with contextlib.suppress(OSError, ValueError):
+            if (place / FILE_NAME).is_file():
+                return place
+    return None
+
+
+_MADE = ("evaluation", "datasets", "models")
+_SHOWN = frozenset({".md", ".txt", ".csv", ".svg", ".png", ".html", ".pdf"})
+"""What is made to be looked at and may be made again; the rest of the pipeline's files is data."""
+
+
+def what_is(root: Path, path: Path) -> str:
+    """What a file is to the workspace at `root`, "" where nothing stands on it. Links are followed."""
+    try:
+        plan = load_settings(root / FILE_NAME).roadmap
+    except SettingsError:
+        plan = "ROADMAP.md"
+    for name, what in (
+        (FILE_NAME, "the settings"), (plan, "the plan"), ("bindings.toml", "the bindings"),
+        ("state.jsonl", "the state file"), ("state.lock", "the lock"),
+    ):  # fmt: skip
+        own = root / name
+        with contextlib.suppress(OSError, ValueError):
+            if own.resolve() == path or (path.exists() and own.exists() and own.samefile(path)):
+                return f"{what} of this workspace"
+    if not path.is_relative_to(root.resolve()):
+        return ""
+    inside = path.relative_to(root.resolve())
+    if len(inside.parts) == 1 and inside.name.startswith("state."):
+        return "kept for the state file of this workspace"
+    if inside.parts[0] in ("evidence", "runs"):
+        return f"in {inside.parts[0]}/, where only what was found is kept"
+    if inside.parts[0] in _MADE and path.exists() and path.suffix.lower() not in _SHOWN:
+        return f"what the pipeline made in {inside.parts[0]}/"
+    return ""

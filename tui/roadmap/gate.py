@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
+from tui.files import read_file
 from tui.roadmap import evidence
 from tui.roadmap.errors import Conflict, InvalidValue
 from tui.roadmap.evidence import fingerprint
 from tui.roadmap.pins import pinned_now, what_changed
-from tui.roadmap.results import PATH, Comparison, Loaded, load_comparison
+from tui.roadmap.results import MAX_BYTES, PATH, Comparison, Loaded, load_comparison
 from tui.roadmap.state import Decision
 from tui.roadmap.values import clean_text
 
@@ -255,7 +256,7 @@ def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]
         )
     loaded = load_comparison(ws.root)
     if loaded.sha256:
-        kept = evidence.keep(ws.root / "evidence", (ws.root / PATH).read_bytes())
+        kept = evidence.keep(ws.root / "evidence", read_file(ws.root / PATH, MAX_BYTES))
         if kept != _proof(loaded):
             raise Conflict(f"{PATH.name} changed this very moment; look at it and decide again.")
     return {

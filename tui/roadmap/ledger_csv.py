@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tui.files import read_file
 from tui.roadmap.costs import CostChanges, CostEntry
 from tui.roadmap.errors import InvalidValue, UnknownId
 from tui.roadmap.records import Record
@@ -155,11 +156,9 @@ def _entry(
 def read_csv(path: Path) -> str:
     """Text of a CSV file. Raises InvalidValue for one that is none."""
     try:
-        blob = path.read_bytes()
+        blob = read_file(path, MAX_BYTES)
     except OSError as error:
         raise InvalidValue(f"{path.name}: {error.strerror}.") from None
-    if len(blob) > MAX_BYTES:
-        raise InvalidValue(f"{path.name} is larger than 4 MiB.")
     try:
         return blob.decode("utf-8-sig")
     except UnicodeDecodeError as error:

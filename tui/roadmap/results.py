@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from tui.files import read_file
+
 PATH = Path("evaluation") / "results" / "comparison.json"
 MAX_BYTES = 16 * 1024 * 1024
 
@@ -89,10 +91,9 @@ class Loaded:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, mtime_ns: int, size: int) -> Loaded:
-    if size > MAX_BYTES:
-        return Loaded(None, "", f"{path.name} is larger than 16 MiB")
+    del size
     try:
-        blob = path.read_bytes()
+        blob = read_file(path, MAX_BYTES)
     except OSError as error:
         return Loaded(None, "", f"{path.name}: {error.strerror}")
     digest = hashlib.sha256(blob).hexdigest()

@@ -114,7 +114,7 @@ class ChartActions(Widget):
         try:
             # The curves may grow meanwhile: what is not yet there is simply not saved.
             size = await asyncio.to_thread(
-                save, path, chart.lines, chart.view, chart.rows(), chart.title
+                save, path, chart.lines, chart.view, chart.rows(), chart.title, app.ws.root
             )
         except SaveError as problem:
             self.notify(str(problem), severity="error", markup=False)
