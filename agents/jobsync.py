@@ -13,10 +13,11 @@ from agents.checked import boolean_free_int, short_text
 from agents.errors import LinkDown
 from agents.events import Event, JobChanged, Mirrored, MirrorFailed, Stream
 from agents.jobs import JobStatus, parse_status
-from agents.mirror import HostMirror, OutOfStep
+from agents.mirror import HostMirror, OutOfStep, StreamMirror
 
 STREAMS: tuple[Stream, ...] = ("run", "log")
 RETRY = 5.0
+SUM_AT_ONCE = 1 << 20
 MAX_COPY = 8 * 1024**3
 
 logger = logging.getLogger(__name__)
@@ -36,18 +37,31 @@ class JobSync:
         self._subs: dict[int, tuple[str, Stream]] = {}
         self._followed: set[str] = set()
         self._next_sub = 0
+        self._retries: dict[tuple[str, Stream], asyncio.TimerHandle] = {}
+        self._summing: dict[tuple[str, Stream], asyncio.Task[None]] = {}
         self._reset: set[tuple[str, Stream]] = set()
         self._changed = asyncio.Event()
 
     def connected(self, send: Send) -> None:
+        self._forget()
         self._send = send
-        self._subs.clear()
         self._followed.clear()
+
+    def _forget(self) -> None:
+        """Nothing of the last connection may act on the next one: no retry, no late sum."""
+        self._send = None
+        self._subs.clear()
+        for timer in self._retries.values():
+            timer.cancel()
+        for task in self._summing.values():
+            task.cancel()
+        self._retries.clear()
+        self._summing.clear()
 
     def disconnected(self, why: str) -> None:
         """Jobs that were not over are unknown from here on, not failed."""
-        self._send = None
-        self._subs.clear()
+        self._forget()
+        self._changed.set()
         for job_id, status in self.known.items():
             unknown = status.as_unknown(why)
             if unknown != status:
@@ -96,13 +110,34 @@ class JobSync:
                 continue
 
     def _subscribe(self, job_id: str, stream: Stream) -> None:
-        if self._send is None:
+        """Ask for the rest of a file; without effect when it is asked for already."""
+        key = (job_id, stream)
+        if self._send is None or key in self._subs.values() or key in self._summing:
             return
+        timer = self._retries.pop(key, None)
+        if timer is not None:
+            timer.cancel()
         try:
-            offset, identity = self.mirror.stream(job_id, stream).cursor()
+            mirror = self.mirror.stream(job_id, stream)
+            if mirror.unsummed > SUM_AT_ONCE:
+                self._summing[key] = asyncio.create_task(self._sum(job_id, stream, mirror))
+                return
+            self._ask(job_id, stream, *mirror.cursor())
         except OSError as error:
             self._failed(job_id, stream, error)
-            return
+
+    async def _sum(self, job_id: str, stream: Stream, mirror: StreamMirror) -> None:
+        """Read a long copy outside the loop before asking for the rest."""
+        try:
+            offset, identity = await asyncio.to_thread(mirror.cursor)
+        except OSError as error:
+            del self._summing[job_id, stream]
+            self._failed(job_id, stream, error)
+        else:
+            del self._summing[job_id, stream]
+            self._ask(job_id, stream, offset, identity)
+
+    def _ask(self, job_id: str, stream: Stream, offset: int, identity: dict[str, Any]) -> None:
         self._next_sub += 1
         self._subs[self._next_sub] = (job_id, stream)
         self._tell(
@@ -129,7 +164,10 @@ class JobSync:
     def _failed(self, job_id: str, stream: Stream, error: OSError) -> None:
         reason = f"{error.filename or self.mirror.folder}: {error.strerror or error}"
         self._emit(MirrorFailed(self.host, job_id, stream, reason))
-        asyncio.get_running_loop().call_later(RETRY, self._subscribe, job_id, stream)
+        if self._send is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(RETRY, self._subscribe, job_id, stream)
+            self._retries[job_id, stream] = timer
 
     def _document(self, message: dict[str, Any], blob: bytes) -> None:
         job_id = str(message.get("job"))
@@ -200,4 +238,5 @@ class JobSync:
         self._emit(Mirrored(self.host, job_id, stream, mirror.path, size, behind, reset))
 
     def close(self) -> None:
+        self._forget()
         self.mirror.close()

@@ -7,9 +7,11 @@ it grants credit, so that at most WINDOW bytes are on their way. Nothing is reme
 from __future__ import annotations
 
 import os
+import stat
+import time
 
-from agents.remote.digest import sha256
-from agents.remote.loop import log_exception
+from agents.remote.identity import SPACING, Sent, is_young, stamp
+from agents.remote.loop import log, log_exception
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,45 +27,34 @@ CHUNK = 256 * 1024
 WINDOW = 1024 * 1024
 POLL = 0.25
 IDLE_POLLS = 20
-IDENTITY_BYTES = 4096
 
 
 class Subscription:
-    def __init__(
-        self, sub: int, job_id: str, path: str, offset: int, identity: dict[str, Any]
-    ) -> None:
+    def __init__(self, sub: int, job_id: str, path: str, offset: int, identity: Any) -> None:
         self.sub = sub
         self.job_id = job_id
         self.path = path
-        self.offset = offset
-        self.identity: dict[str, Any] | None = identity
+        self.identity: dict[str, Any] | None = identity if isinstance(identity, dict) else {}
+        self.sent = Sent(offset, self.identity)
         self.fd = -1
         self.ino = 0
         self.quiet = 0
         self.announced = False
         self.failing = False
+        self.seen: tuple[int, int] | None = None
+        self.young = True
+        self.compared: tuple[int, int] | None = None
+        self.compared_at = 0.0
 
     def close(self) -> None:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
-
-def matches(fd: int, offset: int, identity: dict[str, Any]) -> bool:
-    """True when the open file begins with the `offset` bytes the laptop already has.
-
-    Compared: inode, SHA-256 of the first and of the last bytes before `offset`, each at
-    most 4 KiB. Raises OSError when the file cannot be read.
-    """
-    stat = os.fstat(fd)
-    if stat.st_size < offset:
-        return False
-    if identity.get("ino") not in (None, stat.st_ino):
-        return False
-    size = min(offset, IDENTITY_BYTES)
-    if identity.get("head") != sha256(os.pread(fd, size, 0)).hexdigest():
-        return False
-    return bool(identity.get("tail") == sha256(os.pread(fd, size, offset - size)).hexdigest())
+    @property
+    def is_changed(self) -> bool:
+        """True when the file's times moved since all of it was compared."""
+        return self.seen is not None and self.seen != self.compared and self.sent.offset > 0
 
 
 class Tails:
@@ -76,6 +67,8 @@ class Tails:
         self._in_flight = 0
         self._turn = 0
         self._working = False
+        self._comparing = False
+        self._compare_at = 0.0
         channel.on_drained = self._wake
         loop.every(POLL, self._tick)
 
@@ -84,13 +77,8 @@ class Tails:
         name = STREAMS[message["stream"]]
         path = os.path.join(self._table.folder(message["job"]), name)
         self.unsubscribe(sub)
-        identity = message.get("identity")
         self._subs[sub] = Subscription(
-            sub,
-            message["job"],
-            path,
-            max(0, offset),
-            identity if isinstance(identity, dict) else {},
+            sub, message["job"], path, max(0, offset), message.get("identity")
         )
         self._wake()
 
@@ -106,6 +94,43 @@ class Tails:
     def _tick(self) -> None:
         self._turn += 1
         self._wake()
+        if not self._comparing and time.monotonic() >= self._compare_at:
+            changed = [sub for sub in self._subs.values() if sub.is_changed]
+            if changed:
+                self._comparing = True
+                self._loop.work(self._compare(min(changed, key=lambda sub: sub.compared_at)))
+
+    def _compare(self, sub: Subscription) -> Any:
+        """Read all that was sent of one file once more, a piece a turn."""
+        spent = 0.0
+        sent, ino = sub.sent, sub.ino
+        # Times that were too young prove nothing of what follows: compare once more.
+        seen = None if sub.young else sub.seen
+        fd = -1
+        try:
+            fd = os.open(sub.path, os.O_RDONLY)
+            if os.fstat(fd).st_ino == ino:
+                for seconds in sent.compare(fd):
+                    # Meanwhile it may have been given up or begun anew.
+                    if self._subs.get(sub.sub) is not sub or sub.sent is not sent:
+                        return
+                    if seconds < 0:
+                        self._reset(sub, "the file on the host was edited")
+                        self._wake()
+                        return
+                    spent += seconds
+                    yield
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log("%s: %s" % (sub.path, error))
+        finally:
+            if fd >= 0:
+                os.close(fd)
+            if sub.sent is sent:
+                sub.compared, sub.compared_at = seen, time.monotonic()
+            self._compare_at = time.monotonic() + spent * SPACING
+            self._comparing = False
 
     def _wake(self) -> None:
         if not self._working:
@@ -124,6 +149,7 @@ class Tails:
                     if self._subs.get(sub.sub) is sub and self._is_due(sub):
                         try:
                             sent = self._send_one(sub)
+                            sub.failing = False
                         except OSError:
                             if not sub.failing:
                                 log_exception(sub.path)
@@ -148,23 +174,33 @@ class Tails:
 
     def _reset(self, sub: Subscription, reason: str) -> None:
         sub.close()
-        sub.offset = 0
+        sub.sent = Sent()
         sub.identity = None
         sub.announced = False
+        sub.seen = sub.compared = None
+        sub.young = True
+        sub.quiet = 0
         self._channel.send({"m": "tail_reset", "sub": sub.sub, "reason": reason})
 
     def _open(self, sub: Subscription) -> bool:
         try:
-            fd = os.open(sub.path, os.O_RDONLY)
+            # A pipe in its place would stop the agent until somebody writes.
+            sub.fd = os.open(sub.path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
-        sub.fd = fd
-        sub.ino = os.fstat(fd).st_ino
-        identity, sub.identity = sub.identity, None
-        if identity is not None and sub.offset > 0 and not matches(fd, sub.offset, identity):
+        opened = os.fstat(sub.fd)
+        if not stat.S_ISREG(opened.st_mode):
+            sub.close()
+            return False
+        same = True
+        if sub.sent.offset and sub.identity is not None:
+            same = sub.sent.begins(sub.fd, sub.identity)
+        elif sub.sent.offset:  # opened before on this connection: it was away, or at rest
+            same = sub.ino == opened.st_ino
+        sub.ino, sub.identity, sub.young = opened.st_ino, None, True
+        if not same:
             self._reset(sub, "the file on the host is another one or was rewritten")
-            sub.fd = os.open(sub.path, os.O_RDONLY)
-            sub.ino = os.fstat(sub.fd).st_ino
+            return self._open(sub)
         return True
 
     def _send_one(self, sub: Subscription) -> bool:
@@ -172,33 +208,39 @@ class Tails:
         if sub.fd < 0 and not self._open(sub):
             return False
         try:
-            stat = os.stat(sub.path)
+            now = os.stat(sub.path)
         except FileNotFoundError:
             sub.close()
             return False
-        if stat.st_ino != sub.ino:
+        offset = sub.sent.offset
+        if now.st_ino != sub.ino:
             self._reset(sub, "the file on the host was replaced")
             return True
-        if stat.st_size < sub.offset:
+        if now.st_size < offset:
             self._reset(sub, "the file on the host was cut short")
             return True
-        if stat.st_size == sub.offset and (sub.announced or sub.offset):
+        rests = now.st_size == offset and (sub.announced or offset)
+        if rests and not sub.young and stamp(now) == sub.seen:
             return False
+        data = sub.sent.read_on(sub.fd, min(CHUNK, now.st_size - offset))
+        if data is None:
+            self._reset(sub, "the file on the host was rewritten")
+            return True
+        sub.seen, sub.young = stamp(now), is_young(now)
         # An empty file is news too, once.
-        data = os.pread(sub.fd, min(CHUNK, stat.st_size - sub.offset), sub.offset)
-        if not data and stat.st_size:
+        if rests or (not data and now.st_size):
             return False
         sub.announced = True
         self._channel.send(
             {
                 "m": "chunk",
                 "sub": sub.sub,
-                "offset": sub.offset,
-                "size": stat.st_size,
+                "offset": offset,
+                "size": now.st_size,
                 "ino": sub.ino,
             },
             data,
         )
-        sub.offset += len(data)
+        sub.sent.add(data)
         self._in_flight += len(data)
         return True

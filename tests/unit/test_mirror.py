@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.mirror import HostMirror, OutOfStep, StreamMirror
-from agents.remote.tail import matches
+from agents.remote.identity import matches
 
 JOB = "train-20240607-120000-abcd"
 
@@ -47,6 +47,7 @@ def test_the_cursor_is_the_length_and_the_hashes_of_both_ends(mirror):
         "ino": 77,
         "head": hashlib.sha256(data[:4096]).hexdigest(),
         "tail": hashlib.sha256(data[-4096:]).hexdigest(),
+        "all": hashlib.sha256(data).hexdigest(),
     }
 
 
