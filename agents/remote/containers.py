@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from agents.remote import docker, launch
+from agents.remote import docker
 from agents.remote.errors import OpError
+from agents.remote.files import write_json
 from agents.remote.host import now_ms
 from agents.remote.inspection import ASK, INFO, Inspection, find_docker, info
 from agents.remote.loop import log
@@ -26,9 +27,17 @@ class Containers(Inspection):
     """The docker half of a JobTable."""
 
     def start(
-        self, job: dict[str, Any], env: dict[str, str], done: Callable[[dict[str, Any]], None]
+        self,
+        job: dict[str, Any],
+        env: dict[str, str],
+        done: Callable[[dict[str, Any]], None],
+        hold: int = -1,
     ) -> None:
-        """Run the container of a job whose folder was just made; `done(status)` when it runs or not."""
+        """Run the container of a job whose folder is there; `done(status)` when it runs or not.
+
+        `hold` says until then that the start is under way. A container that an earlier try for the
+        same folder made is taken as it is: its name lets no second one come to be.
+        """
         job_id = job["job_id"]
         folder = self._table.folder(job_id)
         self._starting.add(job_id)
@@ -42,7 +51,7 @@ class Containers(Inspection):
                 failed(code or 125, text if code is not None else late)
                 return
             job["engine"] = facts[0]
-            launch.write_json(folder, "job.json", job)
+            write_json(folder, "job.json", job)
             self._note(job_id, "starting")
             argv = docker.run_argv(
                 find_docker(),
@@ -60,12 +69,12 @@ class Containers(Inspection):
                 failed(code, text)
                 return
             job.update(container=found[-1], started=now_ms())
-            launch.write_json(folder, "job.json", job)
+            write_json(folder, "job.json", job)
             finish()
 
         def failed(code: int | None, text: str) -> None:
-            if code is None:
-                # It may still come: the name tells, and an absent one is lost after a while.
+            if code is None or docker.CONFLICT in text:
+                # It may still come, or did: the name tells, and an absent one is lost after a while.
                 finish()
                 return
             reason = docker.explain(text, job["docker"]["image"])[1]
@@ -75,6 +84,8 @@ class Containers(Inspection):
 
         def finish() -> None:
             self._starting.discard(job_id)
+            if hold >= 0:
+                os.close(hold)
             if self._table.document(job_id, "exit.json") is None:
                 self._open[job_id] = job
             self._waiting.append(lambda: done(self._table.status(job_id)))
@@ -93,7 +104,7 @@ class Containers(Inspection):
         if job_id in self._starting:
             raise OpError("busy", "%s is just starting; ask again in a moment" % job_id)
         folder = self._table.folder(job_id)
-        launch.write_json(folder, "stop.json", {"t": now_ms(), "grace": grace})
+        write_json(folder, "stop.json", {"t": now_ms(), "grace": grace})
 
         def settled() -> None:
             done(self._table.status(job_id))

@@ -22,6 +22,7 @@ CONTAINER_ID = re.compile(r"[0-9a-f]{64}\Z")
 TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,3}))?\d*Z\Z")
 LABEL = "gonogo.job"
 SCRIPT = 'exec >>"$0" 2>&1 </dev/null; exec "$@"'
+CONFLICT = "is already in use by container"
 ENGINE_AWAY = 255
 SHUTDOWN_MS = 600_000
 MAX_MOUNTS = 32
@@ -234,6 +235,16 @@ def time_ms(text: Any) -> int | None:
     return seconds * 1000 + int((match.group(7) or "0").ljust(3, "0"))
 
 
+STOP_CODES = (128 + 15, 128 + 9, 128 + 2)
+
+
+def _was_stopped(code: Any, ended: int, stop: dict[str, Any] | None) -> bool:
+    """Did the order to stop come before the end? The engine's clock may be another machine's (WSL2)."""
+    if stop is None:
+        return False
+    return code in STOP_CODES or (isinstance(stop.get("t"), int) and stop["t"] <= ended)
+
+
 def outcome(
     state: dict[str, Any], job: dict[str, Any], stop: dict[str, Any] | None, boot: tuple[str, int]
 ) -> dict[str, Any]:
@@ -250,9 +261,9 @@ def outcome(
         "code": None if number else code,
         "signal": number,
         # The kernel may have ended a helper while the program itself came through.
-        "oom": (oom and code != 0) or code in job.get("oom_codes", []),
+        "oom": (oom and code != 0) or code in (job.get("oom_codes") or []),
         "t": ended,
-        "stopped": stop is not None and isinstance(stop.get("t"), int) and stop["t"] <= ended,
+        "stopped": _was_stopped(code, ended, stop),
     }
     if result["stopped"] or result["oom"] or code == 0:
         return result

@@ -6,8 +6,9 @@ import json
 import os
 import time
 
-from agents.remote import docker, launch
+from agents.remote import docker
 from agents.remote.child import Child, find_program, run_command
+from agents.remote.files import write_json
 from agents.remote.host import boot_id, now_ms, read_text
 
 TYPE_CHECKING = False
@@ -24,8 +25,9 @@ LOOK_EVERY = 30.0
 LOOK_AGAIN = 3.0
 EVENTS_FOR = 600
 """Seconds: one left behind by a killed agent ends by itself."""
-LATE_STOP_MS = 10_000
-START_GRACE_MS = 180_000
+LATE_STOP = 10.0
+START_GRACE = 180.0
+"""Seconds for which this agent has to see nothing run. Not by the clock, which jumps in WSL after a sleep."""
 KEPT = {"created": "starting", "running": "running", "paused": "running", "restarting": "running"}
 INSPECT = "{{.Name}} {{.Id}} {{json .State}}"
 INFO = "{{.ID}} {{.DockerRootDir}} {{json .SecurityOptions}}"
@@ -63,6 +65,7 @@ class Inspection:
         self._seen: dict[str, tuple[str, str]] = {}
         self._open: dict[str, dict[str, Any]] = {}
         self._starting: set[str] = set()
+        self._idle_since: dict[str, float] = {}
         self._waiting: list[Answer] = []
         self._asking = False
         self._again = False
@@ -201,17 +204,31 @@ class Inspection:
         if job.get("container") is None and status != "created":
             # Started by an agent that did not live to write it down.
             job.update(container=container, started=docker.time_ms(state.get("StartedAt")))
-            launch.write_json(self._table.folder(job_id), "job.json", job)
+            write_json(self._table.folder(job_id), "job.json", job)
         stop = self._stop_request(job_id)
         if status in KEPT:
-            if status == "created" and now_ms() - job["created"] > START_GRACE_MS:
+            if status == "created" and self._is_idle(job_id):
                 self._end(job_id, {"lost": "its container was made but never started"})
                 return
             self._note(job_id, KEPT[status], "" if status in ("created", "running") else status)
-            if stop and now_ms() > stop["t"] + stop["grace"] * 1000 + LATE_STOP_MS:
+            if stop is not None and self._is_late(job_id, stop):
                 self._docker(["kill", docker.name_of(job_id)], lambda *_: None)
             return
         self._end(job_id, docker.outcome(state, job, stop, self._boot))
+
+    def _is_idle(self, job_id: str) -> bool:
+        """Has this agent waited long enough for a container that should run?"""
+        if job_id in self._starting:
+            return False
+        began = self._idle_since.setdefault(job_id, time.monotonic())
+        return time.monotonic() - began > START_GRACE
+
+    def _is_late(self, job_id: str, stop: dict[str, Any]) -> bool:
+        """Does a container run on long after the grace of its stop, as this agent saw it?"""
+        grace = stop.get("grace")
+        seconds = grace if isinstance(grace, (int, float)) else 30.0
+        began = self._idle_since.setdefault("stop " + job_id, time.monotonic())
+        return time.monotonic() - began > seconds + LATE_STOP
 
     def _gone(self, jobs: list[str], code: int | None, text: str) -> None:
         self._asking = False
@@ -226,7 +243,7 @@ class Inspection:
                 self._note(job_id, "unknown", "another Docker engine answers than the job's own")
             elif job.get("container"):
                 self._end(job_id, {"lost": "somebody removed its container"})
-            elif now_ms() - job["created"] > START_GRACE_MS:
+            elif self._is_idle(job_id):
                 self._end(job_id, {"lost": "its container never came to be"})
             else:
                 self._note(job_id, "starting")
@@ -244,12 +261,14 @@ class Inspection:
             self._docker(["rm", docker.name_of(job_id)], lambda *_: None)
 
     def _write_exit(self, job_id: str, result: dict[str, Any]) -> None:
-        launch.write_json(self._table.folder(job_id), "exit.json", result)
+        write_json(self._table.folder(job_id), "exit.json", result)
         self._drop(job_id)
 
     def _drop(self, job_id: str) -> None:
         self._open.pop(job_id, None)
         self._seen.pop(job_id, None)
+        self._idle_since.pop(job_id, None)
+        self._idle_since.pop("stop " + job_id, None)
         self.changed(job_id)
 
     def _follow(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MAX_STEPS = 32
+MAX_RECORD = 200 * 1024
+"""Bytes of a job.json: one that could not be read back whole would let the job start twice."""
 QUEUE_MARGIN = 10.0
 """Seconds that a queue has longer than the job which it stops."""
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,60}\Z")
@@ -52,6 +55,11 @@ def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str
         raise OpError("invalid", "env must map names to strings")
     if not isinstance(op_id, str) or not op_id:
         raise OpError("invalid", "a start needs an op_id")
+    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
+        raise OpError("invalid", "labels must map names to strings")
+    oom_codes = params.get("oom_codes") or []
+    if not isinstance(oom_codes, list) or not all(isinstance(c, int) for c in oom_codes):
+        raise OpError("invalid", "oom_codes must be a list of exit codes")
     if backend == "queue":
         argv = ["queue", *_check_steps(params.get("steps"))]
     if backend not in ("process", "docker", "queue"):
@@ -65,7 +73,7 @@ def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str
         "pid": None,
         "starttime": None,
         "labels": labels,
-        "oom_codes": params.get("oom_codes") or [],
+        "oom_codes": oom_codes,
     }
     if backend == "queue":
         record["margin"] = QUEUE_MARGIN
@@ -83,4 +91,6 @@ def check_request(params: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str
         argv = [os.path.expanduser(argv[0]), *argv[1:]]
     joined = "\0".join(argv).encode("utf-8", "surrogatepass")
     record.update(argv=argv, cwd=cwd, cmd_sha256=sha256(joined).hexdigest())
+    if len(json.dumps(record, indent=1)) > MAX_RECORD:
+        raise OpError("invalid", "the arguments are too long for a job: put them into a file")
     return record, env

@@ -11,10 +11,11 @@ import os
 import signal
 import time
 
-from agents.remote import launch
 from agents.remote.child import restore_signals
 from agents.remote.errors import OpError
+from agents.remote.files import write_json
 from agents.remote.loop import Loop
+from agents.remote.supervisor import DEFAULT_GRACE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class Sequence:
         stop = self._table.document(os.path.basename(self._folder), "stop.json") or {}
         grace = stop.get("grace")
         if not isinstance(grace, (int, float)):
-            grace = launch.DEFAULT_GRACE
+            grace = DEFAULT_GRACE
         self._stopping = True
         self._say("stopping %s" % self._current)
 
@@ -134,7 +135,7 @@ class Sequence:
 
     def _save(self) -> None:
         try:
-            launch.write_json(self._folder, FILE, {"v": 1, "steps": self._views})
+            write_json(self._folder, FILE, {"v": 1, "steps": self._views})
         except OSError as error:  # a full disk must not keep the next training from starting
             self._say("cannot write %s: %s" % (FILE, error))
 

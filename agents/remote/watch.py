@@ -46,15 +46,14 @@ class JobWatch:
         try:
             mtime = os.stat(self._table.root).st_mtime_ns
         except OSError:
-            return
+            mtime = -2  # there is no table, or no more
         if mtime != self._root_mtime or self._turn % LIST_EVERY == 0:
             self._root_mtime = mtime
             names = set(self._table.ids())
             for job_id in names - set(self._known):
                 self._open.add(job_id)
             for job_id in set(self._known) - names:
-                del self._known[job_id]
-                self._open.discard(job_id)
+                self._removed(job_id)
         for job_id in sorted(self._open, key=lambda name: name[-20:]):
             try:
                 if self._is_worth_a_look(job_id):
@@ -63,6 +62,18 @@ class JobWatch:
                 self._open.discard(job_id)
             except Exception:
                 log_exception("job %s" % job_id)
+
+    def _removed(self, job_id: str) -> None:
+        """Somebody took a job's folder away: nothing of it can be told or ended any more."""
+        status = self._known.pop(job_id)
+        self._open.discard(job_id)
+        if status["state"] not in TERMINAL:
+            told = "its folder on this host was deleted while it ran"
+            if status["backend"] == "docker":
+                told += "; its container, if it still runs: docker stop gonogo-%s" % job_id
+            elif status["pid"] is not None:
+                told += "; its processes, if they still run: kill -- -%d" % status["pid"]
+            self._channel.send(dict(status, m="job", state="unknown", detail=told))
 
     def _is_worth_a_look(self, job_id: str) -> bool:
         # A running job is examined once a second; its exit code is seen sooner.

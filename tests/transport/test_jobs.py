@@ -230,7 +230,8 @@ async def test_a_reused_pid_is_not_the_job(sshd, make_link, wait_until):
     record = json.loads((folder / "job.json").read_text())
     bystander = await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=-1)
     try:
-        (folder / "exit.json").unlink()
+        for name in ("exit.json", "stop.json"):
+            (folder / name).unlink()
         record["pid"] = bystander.pid
         (folder / "job.json").write_text(json.dumps(record))
         again = make_link()

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tui.roadmap.journal import Journal
@@ -60,22 +61,22 @@ def unsynced_order(folder: Path, acknowledge: int) -> None:
 WRITERS = {"ours": ours, "naive": naive, "early": unsynced_order}
 
 
-def killed_at(point: int, folder: Path, writer: str) -> dict[str, object]:
-    """One child, killed at the entry of system call `point` (from 1) after it began."""
-    folder.mkdir()
-    end, acknowledge = os.pipe()
+def trace(point: int, work: Callable[[], object]) -> tuple[int, bool]:
+    """Run `work` in a child that is killed at the entry of system call `point` (from 1) after it began.
+
+    (calls seen, whether it ended before the point); calls is -1 where nothing may be traced.
+    """
     pid = os.fork()
     if pid == 0:
         try:
             ptrace(TRACEME)
             os.kill(os.getpid(), signal.SIGSTOP)
-            WRITERS[writer](folder, acknowledge)
+            work()
         finally:
             os._exit(0)
-    os.close(acknowledge)
     _, status = os.waitpid(pid, 0)
     if not os.WIFSTOPPED(status):
-        return {"point": point, "forbidden": True}
+        return -1, False
     ptrace(SETOPTIONS, pid, EXITKILL_SYSGOOD)
     calls, entering, deliver, ended = 0, True, 0, False
     while True:
@@ -95,6 +96,17 @@ def killed_at(point: int, folder: Path, writer: str) -> dict[str, object]:
                 os.waitpid(pid, 0)
                 break
         entering = not entering
+    return calls, ended
+
+
+def killed_at(point: int, folder: Path, writer: str) -> dict[str, object]:
+    """One writer, killed at `point`: what it had acknowledged until then."""
+    folder.mkdir()
+    end, acknowledge = os.pipe()
+    calls, ended = trace(point, lambda: WRITERS[writer](folder, acknowledge))
+    os.close(acknowledge)
+    if calls < 0:
+        return {"point": point, "forbidden": True}
     seen = b""
     while chunk := os.read(end, 64):
         seen += chunk
