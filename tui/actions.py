@@ -40,6 +40,9 @@ class Actions(Going):
     def action_room(self, name: str) -> None:
         """Go to a screen; the app's own."""
 
+    def read_runs(self) -> None:
+        """Take in what the mirrors gained; the app's own."""
+
     # --- fields, notes, money -----------------------------------------------------------------
 
     def field_value(self, field: Field) -> tuple[str, str]:

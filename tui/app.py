@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import App, ScreenStackError, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.filter import LineFilter
@@ -17,15 +17,15 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 import styles
-from tui import first, vocabulary
+from tui import vocabulary
 from tui.ascii import AsciiFilter
 from tui.bridge import Bridge
 from tui.gauge_model import host_chip_model
 from tui.host_actions import HostActions
-from tui.later import later, load_all
-from tui.memory import Collector
-from tui.messages import JobMoved, LinkMoved, StoreChanged
+from tui.later import later
+from tui.messages import JobMoved, LinkMoved
 from tui.notice_actions import NoticeActions
+from tui.pace import FRAME_SECONDS, Pace
 from tui.roadmap.budget import BudgetSummary, summarize
 from tui.roadmap.gate import evaluate
 from tui.roadmap.progress import overall
@@ -36,7 +36,7 @@ from tui.server_actions import ServerActions
 from tui.sheet import SteadySheet
 from tui.theme import THEMES
 from tui.typeahead import TypeAhead
-from tui.widgets.status_header import HeaderModel, first_line
+from tui.widgets.status_header import HeaderModel
 
 if TYPE_CHECKING:
     from tui.palette import system_commands
@@ -46,20 +46,11 @@ else:
 Story = Callable[["GonogoApp"], Coroutine[Any, Any, None]]
 """Something that runs beside the app on its event loop: the demo."""
 
-FRAME_SECONDS = 0.25
-"""Gauges and curves are redrawn at most this often, and only when something visible changed."""
-
-AWAY_SECONDS = 120.0
-"""Without a key or the mouse for so long nobody looks; hosts on which nothing runs grow quiet."""
-
 PARENT_SECONDS = 5.0
 """How often an app in a browser tab looks whether its web server still lives."""
 
-POLL_SECONDS = 0.5
-"""How often the state file is looked at for records of other writers."""
 
-
-class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None]):
+class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[None]):
     """Control center. Workers never touch widgets; they change the store and the workspace."""
 
     TITLE = "gonogo"
@@ -89,14 +80,8 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
         self.story = story
         self.first_mode = mode
         self.saved = ""
-        self.arrived = False
-        """Everything is imported and loaded that the first frame did without."""
-        self._drawn_version = -1
         self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
-        self._drawn_second = 0
-        self._touched = time.monotonic()
         self._ascii = AsciiFilter()
-        self._collector = Collector()
         for theme in THEMES:
             self.register_theme(theme)
         wanted = "gonogo-dark" if workspace.settings.theme == "dark" else workspace.settings.theme
@@ -125,12 +110,11 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
             self.set_keymap(dict(self.ws.settings.keymap))
         if self.first_mode:
             self.switch_mode(self.first_mode)
-        self.set_interval(FRAME_SECONDS, self._frame)
-        self.set_interval(POLL_SECONDS, self.poll_state)
+        self.set_interval(FRAME_SECONDS, self.beat)
         if self.is_web:
             self.set_interval(PARENT_SECONDS, functools.partial(self._end_alone, os.getppid()))
         self.show_problem()
-        self.call_after_refresh(self._painted)
+        self.call_after_refresh(self.painted)
         for warning in self.ws.warnings:
             if warning == self.ws.journal.problem:  # the banner and the recovery screen say it
                 continue
@@ -141,30 +125,6 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
         if os.getppid() != server:
             self.exit()
 
-    def _painted(self) -> None:
-        """The first frame is on the screen: now comes what it did not need."""
-        self.run_worker(
-            self._arrive(), name="start", group="start", exit_on_error=False, exclusive=True
-        )
-        self.plan_changed()
-
-    async def _arrive(self) -> None:
-        await asyncio.to_thread(load_all)
-        self.ws.checks_wanted = True
-        await asyncio.to_thread(lambda: self.ws.bindings)
-        self.state_changed()
-        self._collector.settle()
-        self.start_notices()
-        self.fleet.start()
-        self.fleet.start_tunnel()
-        if self.story is not None:
-            self.run_worker(
-                self.story(self), name="story", group="story", exit_on_error=False, exclusive=True
-            )
-        self.arrived = True
-        self._remember()
-        await self.fleet.store.load_beside(self.ws.runs_dir)
-
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Also plain ASCII where the terminal has nothing else."""
         filters = super().get_line_filters()
@@ -172,14 +132,8 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
 
     async def on_unmount(self) -> None:
         """Let go of the hosts; their jobs go on."""
-        self._collector.release()
-        self._remember()
+        self.depart()
         await self.fleet.close()
-
-    def _remember(self) -> None:
-        """Keep the header for the next start."""
-        if not self.is_headless:
-            first.remember(self.ws.root.resolve(), *first_line(self.header_model("")))
 
     # --- what the screens show ----------------------------------------------------------------
 
@@ -223,29 +177,6 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
             self._counted = (key, (overall(ws.document, ws.state), money, gate))
         return self._counted[1]
 
-    async def on_event(self, event: events.Event) -> None:
-        """Note when the person last touched the keyboard or the mouse."""
-        if isinstance(event, events.InputEvent):
-            self._touched = time.monotonic()
-        await super().on_event(event)
-
-    def _frame(self) -> None:
-        room, store = self.room, self.fleet.store
-        untouched = time.monotonic() - self._touched
-        away = untouched > AWAY_SECONDS
-        self._collector.look(untouched)
-        if self.arrived:
-            for link in self.fleet.links.values():
-                link.quiet(away)
-        if room is None or not room.is_active:
-            return
-        second = int(store.clock())
-        if store.version == self._drawn_version and second == self._drawn_second:
-            return
-        self._drawn_version, self._drawn_second = store.version, second
-        room.update_live()
-        room.update_header()
-
     def state_changed(self) -> None:
         """Redraw what stands on the workspace."""
         room = self.room
@@ -255,21 +186,17 @@ class GonogoApp(TypeAhead, NoticeActions, ServerActions, HostActions, App[None])
 
     # --- messages -----------------------------------------------------------------------------
 
-    @on(StoreChanged)
-    def _store_changed(self) -> None:
-        """Drawn with the next frame."""
-
     @on(LinkMoved)
     def _link_moved(self, message: LinkMoved) -> None:
         event = message.event
         if str(event.state) == "needs-user":
             self.needs_user(event)
-        self._frame()
+        self.frame(at_once=True)
 
     @on(JobMoved)
     def _job_moved(self, message: JobMoved) -> None:
         self.job_ended(message)
-        self._frame()
+        self.frame(at_once=True)
 
     @on(Worker.StateChanged)
     def _worker_changed(self, event: Worker.StateChanged) -> None:

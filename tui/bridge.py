@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.fleet import Fleet
-from tui.messages import JobMoved, LinkMoved, StoreChanged
+from tui.messages import JobMoved, LinkMoved
 
 if TYPE_CHECKING:
     from textual.message_pump import MessagePump
@@ -19,6 +19,7 @@ class Bridge(Fleet):
 
     def __init__(self, workspace: Workspace, target: MessagePump) -> None:
         super().__init__(workspace, self._post, load=False)
+        self.store.patient = True
         self._target = target
         self._known: dict[tuple[str, str], JobStatus] = {}
 
@@ -32,5 +33,3 @@ class Bridge(Fleet):
                 before = self._known.get((host, job.job_id))
                 self._known[host, job.job_id] = job
                 self._target.post_message(JobMoved(host, job, before))
-            case _:
-                self._target.post_message(StoreChanged(self.store.version))

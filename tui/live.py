@@ -146,6 +146,9 @@ class LiveStore:
     jobs: dict[tuple[str, str], JobStatus] = field(default_factory=dict)
     runs: dict[tuple[str, str], RunView] = field(default_factory=dict)
     version: int = 0
+    patient: bool = False
+    """Journals that grew are read when `read_grown` asks for it, not at each piece that comes."""
+    _grown: set[tuple[str, str]] = field(default_factory=set)
 
     def add_host(self, name: str, role: str) -> HostView:
         """Make room for a host."""
@@ -227,7 +230,8 @@ class LiveStore:
         if reset:
             run.clear()
         run.behind = behind
-        if run.loading:
+        if run.loading or self.patient:
+            self._grown.add((host, job_id))
             return False
         grew = run.read()
         while grew and run.read():
@@ -240,6 +244,19 @@ class LiveStore:
         """Rebuild every run from the mirrored files, without any host at hand."""
         for path in sorted(runs_dir.glob("*/*/run.jsonl")):
             self.run_grew(path.parent.parent.name, path.parent.name, path, 0, False)
+
+    def read_grown(self) -> bool:
+        """Read at most STEP bytes of each run that grew; True while there is more."""
+        for key in list(self._grown):
+            run = self.runs[key]
+            if run.loading:
+                continue
+            before = run.offset
+            if run.read(STEP):
+                self.version += 1
+            if run.offset - before < STEP:
+                self._grown.discard(key)
+        return any(not self.runs[key].loading for key in self._grown)
 
     async def load_beside(self, runs_dir: Path) -> None:
         """`load_mirrors` for an app: newest run first, in steps between which keys are answered."""

@@ -1,4 +1,4 @@
-"""What the bridge tells the app. Past tense; periodic ones may be replaced while they wait."""
+"""What the bridge tells the app, in the past tense. Gauges and points are none: frames look at the store."""
 
 from __future__ import annotations
 
@@ -25,14 +25,3 @@ class JobMoved(Message):
     host: str
     job: JobStatus
     before: JobStatus | None
-
-
-@dataclass
-class StoreChanged(Message):
-    """Gauges or points arrived; the newest of these messages stands for all before it."""
-
-    version: int
-
-    def can_replace(self, message: Message) -> bool:
-        """A newer version makes an older one needless."""
-        return isinstance(message, StoreChanged)

@@ -32,6 +32,7 @@ class NoticeActions(Actions):
 
     def watch_runs(self) -> None:
         """Say which runs went NaN, stand still or go on again."""
+        self.read_runs()
         for notice in self.run_watch.look(self.fleet.store):
             self.announce(notice)
 

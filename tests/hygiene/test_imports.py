@@ -35,6 +35,7 @@ WITH_SCREEN = {
     "tui.going",
     "tui.gauge_model",
     "tui.sheet",
+    "tui.pace",
     "tui.typeahead",
     "tui.web",  # textual-serve brings rich
 }

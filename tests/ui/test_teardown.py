@@ -22,8 +22,8 @@ async def test_messages_that_arrive_during_the_teardown_draw_nothing(
         late.append(room)
         room.on_screen_resume()
         app.state_changed()
-        app._drawn_second = -1
-        app._frame()
+        app._drawn_version, app._drawn_at = -1, -10.0
+        app.frame()
 
     monkeypatch.setattr(Room, "on_unmount", unmounted, raising=False)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -8,6 +8,7 @@ from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -17,6 +18,7 @@ from tui.chart.difference import Comparison
 from tui.chart.paint import LEFT, ROLES, Pen, Rows, picture
 from tui.chart.raster import anchored
 from tui.chart.view import AXES, WEIGHTS, CurveLine, View, extent, nearest, neighbour, pair_of
+from tui.widgets.lines import changed_parts
 
 __all__ = ["CHART_KEYS", "Curve", "CurveLine"]
 
@@ -82,6 +84,7 @@ class Curve(Widget, can_focus=True):
         self.view = View()
         self._strips: list[Strip] = []
         self._drawn: object = None
+        self._drawn_size = Size(0, 0)
         self._dragged: int | None = None
         self._comparison: Comparison | None = None
 
@@ -89,8 +92,18 @@ class Curve(Widget, can_focus=True):
         """Show these curves; redraws only when a point, a curve or the size has changed."""
         self.lines = lines
         self._smooth_alike()
-        if self._signature() != self._drawn:
+        signature = self._signature()
+        if signature == self._drawn or not self.size:
+            return
+        if self._drawn is None or not self._strips or self._drawn_size != self.size:
             self.refresh()
+            return
+        before, self._strips, self._drawn = self._strips, self._draw(), signature
+        parts = changed_parts(before, self._strips)
+        if parts is None:
+            self.refresh()
+        elif parts:  # without a region everything would be drawn
+            self.refresh(*parts)
 
     def _smooth_alike(self) -> None:
         for line in self.lines:
@@ -132,7 +145,7 @@ class Curve(Widget, can_focus=True):
         signature = self._signature()
         if signature != self._drawn:
             self._strips = self._draw()
-            self._drawn = signature
+            self._drawn, self._drawn_size = signature, self.size
         base = self.rich_style
         if y < len(self._strips):
             return self._strips[y].adjust_cell_length(self.size.width, base)

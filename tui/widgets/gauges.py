@@ -7,6 +7,7 @@ from textual.geometry import Size
 from textual.widget import Widget
 
 from tui.widgets.gauge_lines import GaugeModel, GpuModel, panel_height, panel_lines, waiting
+from tui.widgets.lines import changed_lines
 
 __all__ = ["GaugeModel", "GaugePanel", "GpuModel", "panel_lines"]
 
@@ -22,6 +23,7 @@ class GaugePanel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.model: GaugeModel | None = None
+        self._lines: list[Content] = []
 
     def show(self, model: GaugeModel) -> None:
         """Show other figures; a changed number of lines asks for a new layout."""
@@ -29,7 +31,13 @@ class GaugePanel(Widget):
             return
         layout = self.model is None or panel_height(self.model) != panel_height(model)
         self.model = model
-        self.refresh(layout=layout)
+        width = self.size.width
+        before, self._lines = self._lines, panel_lines(model, width)
+        parts = None if layout else changed_lines(before, self._lines, self.outer_size.width)
+        if parts is None:
+            self.refresh(layout=layout)
+        elif parts:
+            self.refresh(*parts)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """One row a line: lines are cut to the width, never wrapped."""
@@ -39,4 +47,5 @@ class GaugePanel(Widget):
         """All lines."""
         if self.model is None:
             return waiting()
-        return Content("\n").join(panel_lines(self.model, self.size.width))
+        self._lines = panel_lines(self.model, self.size.width)
+        return Content("\n").join(self._lines)

@@ -20,6 +20,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.visual import Visual
 
+from tui.widgets.lines import same_content
+
 
 @dataclass(frozen=True)
 class Row:
@@ -94,6 +96,9 @@ class RowList(ScrollView, can_focus=True):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._rows: tuple[Row, ...] = ()
+        self._contents: dict[int, Content] = {}
+        """What stands on a line, for `_width` cells: rows that say the same are not drawn again."""
+        self._width = 0
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -107,16 +112,38 @@ class RowList(ScrollView, can_focus=True):
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Replace all rows; the cursor stays on the row with the same key, else near its place."""
-        key = self.key
+        key, chosen = self.key, self.cursor
         self._rows = tuple(rows)
         self.virtual_size = Size(self.size.width, len(self._rows))
         index = next((i for i, row in enumerate(self._rows) if row.key == key and key), None)
         if index is None:
             index = self._nearest(min(self.cursor, max(0, len(self._rows) - 1)))
         self.set_reactive(RowList.cursor, index)
-        self.refresh()
+        self._refresh_changed({chosen, index} if chosen != index else set())
         if self.key != key:
             self.post_message(self.Moved(self, self.key))
+
+    def _refresh_changed(self, also: set[int]) -> None:
+        """Draw the visible lines whose content is another one, and those in `also`."""
+        size, before = self.scrollable_content_region.size, self._contents
+        if not size or size.width != self._width:
+            self._contents = {}
+            self.refresh()
+            return
+        top, self._contents = self.scroll_offset.y, {}
+        for index in range(top, top + size.height):
+            old = before.get(index)
+            new = self._content(index, size.width) if index < len(self._rows) else None
+            if index in also or not same_content(old, new):
+                self.refresh(Region(0, index - top, self.size.width, 1))
+
+    def _content(self, index: int, width: int) -> Content:
+        if width != self._width:
+            self._contents, self._width = {}, width
+        if index not in self._contents:
+            row = self._rows[index]
+            self._contents[index] = row.draw(width).truncate(width, pad=True)
+        return self._contents[index]
 
     def select(self, key: str) -> bool:
         """Put the cursor on the row with this key; False when there is none."""
@@ -199,7 +226,5 @@ class RowList(ScrollView, can_focus=True):
         chosen = index == self.cursor and row.selectable
         name = "row-list--cursor" if chosen else "row-list--row"
         style = self.get_visual_style(name)
-        strips = Visual.to_strips(
-            self, row.draw(width).truncate(width, pad=True), width, 1, style, pad=True
-        )
+        strips = Visual.to_strips(self, self._content(index, width), width, 1, style, pad=True)
         return strips[0] if strips else Strip.blank(width, self.rich_style)

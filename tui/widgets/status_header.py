@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui.vocabulary import DIM, FAIL, LINKS, OUTCOMES, PASS, STALE, STRONG, WARN, age, clip, gib
+from tui.widgets.lines import changed_lines
 
 if TYPE_CHECKING:
     from tui.lights import TunnelView
@@ -149,13 +150,24 @@ class StatusHeader(Widget):
     def __init__(self) -> None:
         super().__init__()
         self.model = EMPTY
+        self._lines: list[Content] = []
 
     def show(self, model: HeaderModel) -> None:
         """Show another model; equal ones cost nothing."""
-        if model != self.model:
-            self.model = model
+        if model == self.model:
+            return
+        self.model = model
+        before, self._lines = self._lines, self._draw()
+        parts = changed_lines(before, self._lines, self.outer_size.width)
+        if parts is None:
             self.refresh()
+        elif parts:
+            self.refresh(*parts)
+
+    def _draw(self) -> list[Content]:
+        return header_lines(self.model, self.size.width).split("\n", allow_blank=True)
 
     def render(self) -> Content:
         """The two lines."""
-        return header_lines(self.model, self.size.width)
+        self._lines = self._draw()
+        return Content("\n").join(self._lines)
