@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import shutil
+import stat
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from agents.checked import boolean_free_int
 from agents.errors import RemoteError
-from agents.transfer import AHEAD, CHECK_TIMEOUT, PIECE, Call, Progress, sha256_of
+from agents.transfer import AHEAD, CHECK_TIMEOUT, PIECE, Call, Progress, is_regular, sha256_of
 
 MAX_FILES = 5000
 MAX_BYTES = 2**40
@@ -82,6 +83,7 @@ async def fetch(
     _check_free_name(target, replace)
     answer = await call("get_list", timeout=60, path=remote)
     folder, files = parse_listing(answer)
+    _check_kind(target, folder)
     total = sum(file.size for file in files)
     part = part_of(target)
     await asyncio.to_thread(_make_room, part, folder, files)
@@ -106,9 +108,20 @@ def _check_free_name(target: Path, replace: bool) -> None:
         raise FileExistsError(f"{target} exists already: name another place or replace it")
 
 
+def _check_kind(target: Path, folder: bool) -> None:
+    """A file takes the place of a file only, a folder of a folder; nothing that of a device."""
+    if not os.path.lexists(target):
+        return
+    if folder != target.is_dir():
+        found, wanted = ("a folder", "a file") if target.is_dir() else ("no folder", "one")
+        raise FileExistsError(f"{target} is {found} here and {wanted} on the host: name another")
+    if not folder and target.exists():
+        is_regular(target, target.stat())
+
+
 def _make_room(part: Path, folder: bool, files: list[RemoteFile]) -> None:
     """The folders for the files; OSError when the rest of the bytes does not fit on the disk."""
-    if part.exists() and part.is_dir() != folder:
+    if os.path.lexists(part) and (part.is_symlink() or part.is_dir() != folder):
         _remove(part)
     places = [part / file.name if folder else part for file in files]
     for place in {place.parent for place in places}:
@@ -121,7 +134,14 @@ def _make_room(part: Path, folder: bool, files: list[RemoteFile]) -> None:
 
 
 def _length(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    """Bytes of a part; what is no regular file (a pipe, a link to elsewhere) is taken away."""
+    if not os.path.lexists(path):
+        return 0
+    info = path.lstat()
+    if not stat.S_ISREG(info.st_mode):
+        _remove(path)
+        return 0
+    return info.st_size
 
 
 async def _fetch_file(call: Call, remote: str, file: RemoteFile, local: Path, told: Any) -> str:
@@ -156,7 +176,9 @@ async def _fetch_file(call: Call, remote: str, file: RemoteFile, local: Path, to
         for task in queue:
             task.cancel()
         await asyncio.gather(*queue, return_exceptions=True)
-    theirs = await call("get_sum", timeout=CHECK_TIMEOUT, size=file.size, **place)
+    theirs = await call(
+        "get_sum", timeout=CHECK_TIMEOUT, size=file.size, mtime_ns=file.mtime_ns, **place
+    )
     ours = await asyncio.to_thread(sha256_of, local)
     if theirs.get("sha256") != ours:
         _remove(local)
@@ -186,10 +208,10 @@ def _finish(part: Path, target: Path, files: list[RemoteFile] | None) -> None:
     if files is not None:
         wanted = {part / file.name for file in files}
         for path in part.rglob("*"):
-            if path.is_file() and path not in wanted:
+            if (path.is_symlink() or not path.is_dir()) and path not in wanted:
                 path.unlink()
-    if not os.path.lexists(target):
-        part.rename(target)
+    if files is None or not os.path.lexists(target):
+        part.replace(target)
         return
     old = target.with_name(f".{target.name}.old-{os.getpid()}")
     target.rename(old)

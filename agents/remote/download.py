@@ -7,7 +7,7 @@ import stat
 
 from agents.remote.digest import sha256
 from agents.remote.errors import OpError
-from agents.remote.upload import hashed, why
+from agents.remote.upload import hashed, regular, why
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PIECE = 256 * 1024
 MAX_FILES = 5000
+SKIPPED = 20_000
 
 
 def _root(params: dict[str, Any]) -> str:
@@ -35,14 +36,23 @@ def _open(params: dict[str, Any]) -> tuple[int, os.stat_result, str]:
         raise OpError("invalid", "%r is no name below %s" % (name, root))
     path = os.path.join(root, name) if name else root
     try:
+        # Asked before it is opened: to open some devices does something already.
+        regular(path, os.lstat(path) if name else os.stat(path), "unreadable")
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (os.O_NOFOLLOW if name else 0))
-        info = os.fstat(fd)
     except OSError as error:
         raise OpError("unreadable", why(path, error)) from error
-    if not stat.S_ISREG(info.st_mode):
+    info = os.fstat(fd)
+    try:
+        regular(path, info, "unreadable")
+    except OpError:
         os.close(fd)
-        raise OpError("unreadable", "%s is no regular file" % path)
+        raise
     return fd, info, path
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be looked into would be missing from the copy without a word."""
+    raise OpError("unreadable", why(error.filename or "a folder", error)) from error
 
 
 def listing(params: dict[str, Any]) -> dict[str, Any]:
@@ -55,14 +65,19 @@ def listing(params: dict[str, Any]) -> dict[str, Any]:
         return {"kind": "file", "files": [entry], "skipped": 0}
     files: list[list[Any]] = []
     skipped = 0
-    for folder, folders, names in os.walk(root):
+    for folder, folders, names in os.walk(root, onerror=_refuse):
         skipped += sum(os.path.islink(os.path.join(folder, name)) for name in folders)
         folders.sort()
         for name in sorted(names):
-            info = os.lstat(os.path.join(folder, name))
+            try:
+                info = os.lstat(os.path.join(folder, name))
+            except OSError:  # gone since
+                continue
             relative = os.path.relpath(os.path.join(folder, name), root)
             if not stat.S_ISREG(info.st_mode) or not _is_text(relative):
                 skipped += 1
+                if skipped > SKIPPED:
+                    raise OpError("too-many", "%s holds more than files" % root)
                 continue
             files.append([relative, info.st_size, info.st_mtime_ns, info.st_mode & 0o777])
             if len(files) > MAX_FILES:
@@ -94,8 +109,11 @@ def piece(params: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
 
 def checksum(params: dict[str, Any], done: Done, fail: Fail) -> Iterator[int]:
     """{sha256} of the first `size` bytes of a file, as slices of work."""
-    fd, _, path = _open(params)
+    fd, info, path = _open(params)
     try:
+        told = params.get("mtime_ns")
+        if told is not None and [info.st_size, info.st_mtime_ns] != [params.get("size"), told]:
+            raise OpError("changed", "%s changed while it was copied: ask again" % path)
         digest = sha256()
         yield from hashed(fd, digest, int(params.get("size", 0)))
     except OSError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import stat
 import time
 
 from agents.remote.digest import sha256
@@ -29,6 +30,15 @@ SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 def why(path: str, error: OSError) -> str:
     return "%s: %s" % (path, error.strerror or error)
+
+
+def regular(path: str, info: os.stat_result, code: str) -> None:
+    """Raises OpError with the kind of what is no regular file."""
+    mode = info.st_mode
+    if not stat.S_ISREG(mode):
+        kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
+        kind = next((word for test, word in kinds if test(mode)), "a device")
+        raise OpError(code, "%s is %s, not a file" % (path, kind))
 
 
 def hashed(fd: int, digest: Any, size: int) -> Iterator[int]:
@@ -54,7 +64,14 @@ class _Upload:
         folder, name = os.path.split(path)
         _sweep(folder, name)
         self.temporary = os.path.join(folder, ".%s.%s.part" % (name, checksum[:16]))
-        self.fd = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        self.fd = os.open(
+            self.temporary, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600
+        )
+        try:
+            regular(self.temporary, os.fstat(self.fd), "unwritable")
+        except OpError:
+            os.close(self.fd)
+            raise
         try:
             fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -96,8 +113,6 @@ class Uploads:
         """{upload, offset, sha256 of the bytes before offset}, or fail; run as slices of work."""
         try:
             upload = self._begin(params)
-            have = min(os.fstat(upload.fd).st_size, upload.size)
-            os.ftruncate(upload.fd, have)
         except OpError as error:
             fail(error.code, str(error))
             return
@@ -105,6 +120,8 @@ class Uploads:
             fail("unwritable", why(str(params.get("path")), error))
             return
         try:
+            have = min(os.fstat(upload.fd).st_size, upload.size)
+            os.ftruncate(upload.fd, have)
             yield from hashed(upload.fd, upload.digest, have)
             free = os.fstatvfs(upload.fd)
         except OSError as error:
@@ -129,8 +146,8 @@ class Uploads:
             raise OpError("invalid", "an upload needs its size and its SHA-256")
         if len(self._open) >= MAX_OPEN:
             raise OpError("busy", "too many uploads at once")
-        if os.path.isdir(path):
-            raise OpError("invalid", "%s is a folder" % path)
+        if os.path.exists(path):
+            regular(path, os.stat(path), "invalid")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return _Upload(path, size, checksum, int(params.get("mode", 0o600)) & 0o777)
 
@@ -165,7 +182,12 @@ class Uploads:
         try:
             os.fchmod(upload.fd, upload.mode)
             os.fsync(upload.fd)
+            if os.path.exists(upload.path):
+                regular(upload.path, os.stat(upload.path), "unwritable")
             os.replace(upload.temporary, upload.path)
+        except OpError:
+            self.abort(params)
+            raise
         except OSError as error:
             self.abort(params)
             raise OpError("unwritable", why(upload.path, error)) from error

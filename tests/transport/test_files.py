@@ -90,7 +90,7 @@ async def test_a_file_that_changes_while_it_is_sent_is_refused(sshd, make_link, 
 
     with pytest.raises(RemoteError) as caught:
         await link.put_file(local, "~/data", change)
-    assert caught.value.code == "checksum"
+    assert caught.value.code == "changed"
     assert list(sshd.home.iterdir()) == []
 
 
