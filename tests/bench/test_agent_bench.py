@@ -43,7 +43,7 @@ async def measure(link: HostLink, pid: int) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(SECONDS + 160)
 @pytest.mark.parametrize(
     "case", ["idle", "one job, journal at 20 points/s", "simulated GPU, one job"]
 )

@@ -66,7 +66,7 @@ def measured(pid: int, children: bool = True) -> tuple[float, float]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(3 * SECONDS + 240)
 async def test_reading_a_card_beside_gpustat_and_nvitop(tmp_path, monkeypatch):
     for name in PEERS:
         pytest.importorskip(name, reason="the bench extra is not installed")
