@@ -9,6 +9,7 @@ from textual import work
 from tui.later import later
 from tui.money_actions import MoneyActions, problem, required
 from tui.roadmap.progress import box_status
+from tui.saving import writes
 
 if TYPE_CHECKING:
     from tui.cli_accounts import fetch_measured
@@ -40,6 +41,7 @@ class AccountActions(MoneyActions):
 
     # --- boxes --------------------------------------------------------------------------------
 
+    @writes
     def toggle(self, box: Box) -> None:
         """Tick or untick a box; unticking one that a probe passed asks, so does a phase before GO."""
         status = box_status(self.ws.document, self.ws.state, box.id)
@@ -95,6 +97,7 @@ class AccountActions(MoneyActions):
         if values is not None:
             await self.commit(lambda: self.ws.set_field(found.field_id, values["date"], self.actor))
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def waive_box(self, box_id: str, section_id: str) -> None:
         """Why a box need not be done, and until when."""
@@ -118,6 +121,7 @@ class AccountActions(MoneyActions):
         ):
             self.offer_date(section_id)
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def drop_box(self, box_id: str, section_id: str) -> None:
         """Why a box does not apply here."""
@@ -132,6 +136,7 @@ class AccountActions(MoneyActions):
 
     # --- blanks -------------------------------------------------------------------------------
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def edit_field(self, field_id: str) -> None:
         """Ask for a value until it fits or the person gives up; the old one stays till then."""
@@ -155,6 +160,7 @@ class AccountActions(MoneyActions):
                 lambda: self.ws.set_field(field_id, values["value"], self.actor), seen
             )
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def choose_value(self, field_id: str) -> None:
         """Hand-set or measured: the person chooses."""
@@ -170,6 +176,7 @@ class AccountActions(MoneyActions):
         if which is not None:
             await self.commit(lambda: self.ws.choose_value(field_id, which, self.actor))
 
+    @writes
     @work(group="commit", exit_on_error=False)
     async def fetch_fields(self) -> None:
         """Store what the evaluation measured."""
@@ -216,6 +223,7 @@ class AccountActions(MoneyActions):
 
     # --- the gate -----------------------------------------------------------------------------
 
+    @writes
     @work(group="dialog", exclusive=True, exit_on_error=False)
     async def decide(self) -> None:
         """Outcome, reason, and the word OVERRIDE when it goes against the rule."""

@@ -12,6 +12,7 @@ from tui.files import write_file
 from tui.going import Going
 from tui.later import later
 from tui.roadmap.errors import WorkspaceError
+from tui.saving import writes
 
 if TYPE_CHECKING:
     from tui.fleet import Fleet
@@ -54,6 +55,7 @@ class Actions(Going):
         value = self._fields.get(field.id)
         return ("", "") if value is None else (str(value.value), value.source)
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def edit_note(self, section_id: str, title: str) -> None:
         """A note on a stage."""
@@ -65,11 +67,9 @@ class Actions(Going):
         if values is not None:
             await self.commit(lambda: self.ws.note(section_id, values["text"], self.actor), seen)
 
+    @writes
     def edit_as_text(self, item: str = "") -> None:
         """Boxes, blanks and notes as one text; begins at `item`, else at what the cursor is on."""
-        if self.ws.read_only:
-            self.notify("Read-only: nothing can be edited.", severity="warning", markup=False)
-            return
         here = getattr(self.screen, "current_key", lambda: "")()
         self.push_screen(EditScreen(item or here.removeprefix("field:")))
 

@@ -80,6 +80,8 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         self.story = story
         self.first_mode = mode
         self.saved = ""
+        self.keymap_now = dict(workspace.settings.keymap)
+        """Key by action id, as far as it can be used; checked once everything is imported."""
         self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
         self._ascii = AsciiFilter()
         for theme in THEMES:
@@ -106,8 +108,8 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
 
     def on_mount(self) -> None:
         """Connect, begin to look at the state file, start the story."""
-        if self.ws.settings.keymap:
-            self.set_keymap(dict(self.ws.settings.keymap))
+        if self.keymap_now:
+            self.set_keymap(self.keymap_now)
         if self.first_mode:
             self.switch_mode(self.first_mode)
         self.set_interval(FRAME_SECONDS, self.beat)

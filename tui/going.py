@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from textual import work
 
+from tui.keymap import checked
 from tui.later import later
 from tui.saving import Saving
+from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
     from tui.roadmap.state import State
@@ -28,6 +30,8 @@ else:
 class Going(Saving):
     """Mixed into the app."""
 
+    keymap_now: dict[str, str]
+
     @property
     def room(self) -> Room | None:
         """The room on top; the app's own."""
@@ -35,6 +39,18 @@ class Going(Saving):
 
     def action_room(self, name: str) -> None:
         """Go to a screen; the app's own."""
+
+    def check_keymap(self) -> None:
+        """Say which entries of [keymap] cannot be used; their actions keep the keys they have."""
+        good, problems = checked(self.ws.settings.keymap)
+        for problem in problems:
+            self.notify(f"gonogo.toml {problem}", severity="warning", timeout=20, markup=False)
+        if good != self.keymap_now:
+            self.keymap_now = good
+            self.set_keymap(good)
+            room = self.room
+            if room is not None:
+                room.query_one(KeyBar).show(room.shown_keys())
 
     def action_command_line(self) -> None:
         """The `:` line."""

@@ -11,6 +11,7 @@ from agents import AgentError
 from tui.later import later
 from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.progress import section_progress
+from tui.saving import writes
 from tui.train_actions import TrainActions
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class HostActions(TrainActions):
 
     # --- probes and evidence ------------------------------------------------------------------
 
+    @writes
     @work(group="verify", exit_on_error=False)
     async def verify_boxes(self, ids: Iterable[str]) -> None:
         """Run the bound probes, show each result as it comes, write them as one record."""

@@ -13,6 +13,7 @@ from tui.actions import Actions
 from tui.later import later
 from tui.roadmap.costs import KINDS
 from tui.roadmap.workspace import WorkspaceError
+from tui.saving import writes
 
 if TYPE_CHECKING:
     from tui.energy import all_energy, book_energy, energy_cost
@@ -51,6 +52,7 @@ def required(what: str, least: int = 1) -> Callable[[str], str]:
 class MoneyActions(Actions):
     """Mixed into the app."""
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def action_add_cost(self) -> None:
         """Row, amount, date, kind, note: one ledger entry."""
@@ -89,6 +91,7 @@ class MoneyActions(Actions):
                 )
             )  # fmt: skip
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def void_cost(self, cost_id: str) -> None:
         """Void a ledger entry with a reason."""
@@ -97,6 +100,7 @@ class MoneyActions(Actions):
         if values is not None:
             await self.commit(lambda: self.ws.void_cost(cost_id, self.actor, values["why"]))
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def import_costs(self) -> None:
         """Take in a CSV file: all of it or nothing."""
@@ -136,6 +140,7 @@ class MoneyActions(Actions):
             return
         self.notify(f"written: {target}", timeout=10, markup=False)
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def book_electricity(self) -> None:
         """Pick a job and add what its GPU used to the ledger."""

@@ -89,6 +89,7 @@ class Pace(Base):
         await asyncio.to_thread(load_all)
         self.ws.checks_wanted = True
         await asyncio.to_thread(lambda: self.ws.bindings)
+        self.check_keymap()
         self.state_changed()
         self._collector.settle()
         self.start_notices()

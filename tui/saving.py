@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from textual import work
 
@@ -32,6 +33,22 @@ else:
     Base = object
 
 Change = Callable[[], Record | None]
+
+
+P = ParamSpec("P")
+
+
+def writes(act: Callable[Concatenate[Any, P], object]) -> Callable[Concatenate[Any, P], None]:
+    """An action that writes: where nothing can be written it says why at once, before anything is typed."""
+
+    @functools.wraps(act)
+    def checked(app: Any, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        if app.ws.read_only:
+            app.notify(app.why_read_only, severity="warning", timeout=8, markup=False)
+        else:
+            act(app, *args, **kwargs)
+
+    return checked
 
 
 class Saving(Base):
@@ -68,6 +85,13 @@ class Saving(Base):
             way = ":recover shows it" if mended else "the app is read-only"
             return f"{self.ws.journal.problem} {way}"
         return ""
+
+    @property
+    def why_read_only(self) -> str:
+        """Why nothing is written now, and the way out."""
+        if self.banner:
+            return f"Nothing is written now. {self.banner}"
+        return "Nothing is written: this workspace is open read-only; :ro lifts it."
 
     # --- writing ------------------------------------------------------------------------------
 
@@ -134,10 +158,12 @@ class Saving(Base):
     async def _write(self, change: Change, seen: State) -> None:
         await self.commit(change, seen)
 
+    @writes
     def action_undo(self) -> None:
         """Undo the newest own action."""
         self.write(lambda: self.ws.undo(self.actor))
 
+    @writes
     def action_redo(self) -> None:
         """Redo what was undone last."""
         self.write(lambda: self.ws.redo(self.actor))

@@ -10,6 +10,7 @@ from agents import AgentError
 from tui.account_actions import AccountActions
 from tui.later import later
 from tui.roadmap.errors import WorkspaceError
+from tui.saving import writes
 
 if TYPE_CHECKING:
     from tui.screens.train import PlanScreen, TrainScreen
@@ -28,11 +29,13 @@ else:
 class TrainActions(AccountActions):
     """Mixed into the app."""
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def action_train(self) -> None:
         """The wizard, for one arm."""
         await self._wizard("control")
 
+    @writes
     @work(group="dialog", exit_on_error=False)
     async def action_train_pair(self) -> None:
         """The wizard, for control and then experiment."""

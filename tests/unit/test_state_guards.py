@@ -147,7 +147,7 @@ def test_a_filter_that_nothing_can_match_is_said() -> None:
 
 def test_keys_are_listed_with_the_ids_that_bind_them(root: Path) -> None:
     path = root / "gonogo.toml"
-    path.write_text(path.read_text() + '\n[keymap]\n"box.tick" = "y"\n')
+    path.write_text(path.read_text() + '\n[keymap]\n"box.tick" = "t"\n')
     listed = {k["id"]: k["key"] for k in json.loads(gonogo(root, "keys", "--json").stdout)["keys"]}
-    assert (listed["box.tick"], listed["room.journal"]) == ("y", "6")
+    assert (listed["box.tick"], listed["room.journal"]) == ("t", "6")
     assert {"state.undo", "list.filter", "app.commands"} <= set(listed)

@@ -154,6 +154,8 @@ class NotesScreen(Room):
         key = self.query_one("#note-list", RowList).key
         if key.startswith("field:"):
             self.gonogo.edit_field(key[6:])
+        elif self.gonogo.ws.read_only:
+            self.notify(self.gonogo.why_read_only, severity="warning", markup=False)
         else:
             self.area.focus()
 

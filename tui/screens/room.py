@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
@@ -12,6 +13,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui.keymap import display, screen_entries
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key, KeyBar
 from tui.widgets.status_header import StatusHeader
@@ -28,9 +30,9 @@ COMMON_KEYS = (
     Key("6", "journal", "app.room('journal')"),
     Key("7", "notes", "app.room('notes')"),
     Key("8", "jobs", "app.room('jobs')"),
-    Key(":", "command", "app.command_line"),
-    Key("?", "help", "app.help"),
-    Key("q", "quit", "app.leave"),
+    Key(":", "command", "app.command_line", pin=True),
+    Key("?", "help", "app.help", pin=True),
+    Key("q", "quit", "app.leave", pin=True),
 )
 
 
@@ -87,8 +89,20 @@ class Room(Screen[None]):
         yield StatusHeader()
         yield Static(id="banner", markup=False)
         yield from self.body()
-        yield KeyBar(self.KEYS + COMMON_KEYS)
+        yield KeyBar(self.shown_keys())
         yield Static(id="too-small", markup=False)
+
+    def shown_keys(self) -> tuple[Key, ...]:
+        """The entries of the key bar, with the keys that [keymap] gives them."""
+        keymap = self.gonogo.keymap_now
+        if not keymap:
+            return self.KEYS + COMMON_KEYS
+        bound = {e.action: e for e in screen_entries(type(self), keymap) if e.id in keymap}
+        shown = []
+        for key in self.KEYS + COMMON_KEYS:
+            entry = bound.get(key.action) or bound.get(key.action.removeprefix("screen."))
+            shown.append(replace(key, key=display(entry.key)) if entry else key)
+        return tuple(shown)
 
     def on_resize(self, event: events.Resize) -> None:
         """Below the smallest size one sentence stands instead of half a screen."""

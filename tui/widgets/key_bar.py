@@ -15,11 +15,12 @@ from textual.widget import Widget
 
 @dataclass(frozen=True)
 class Key:
-    """What is shown and what a click runs (an action string)."""
+    """What is shown and what a click runs (an action string). One that is pinned always fits."""
 
     key: str
     label: str
     action: str
+    pin: bool = False
 
 
 class KeyBar(Widget):
@@ -47,32 +48,39 @@ class KeyBar(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """Keys packed into two lines; what does not fit is left to help, and help and quit always fit."""
-        width = max(10, self.size.width)
-        pinned = [key for key in self._keys if key.key in PINNED]
-        kept = sum(_length(key) + 2 for key in pinned)
-        others = [key for key in self._keys if key.key not in PINNED]
-        if sum(_length(key) + 2 for key in others) > 2 * width - kept:
-            others = [key for key in others if not key.action.startswith("app.room(")]
-            others.append(SCREENS)
-        lines: list[list[Content]] = [[]]
-        used = 0
-        for key in others:
-            gap = 2 if lines[-1] else 0
-            room = width - (kept if len(lines) == 2 else 0)
-            if used + gap + _length(key) > room:
-                if len(lines) == 2:
-                    continue  # a shorter one may still fit
-                lines.append([])
-                used = gap = 0
-            lines[-1].append(_entry(key))
-            used += gap + _length(key)
-        lines[-1] += [_entry(key) for key in pinned]
-        return Content("\n").join([Content("  ").join(line) for line in lines])
+        """Keys packed into two lines, never cut; what does not fit is left to help."""
+        return packed(self._keys, max(10, self.size.width))
 
 
-PINNED = ("?", "q")
-SCREENS = Key("1-8", "screens", "app.command_palette")
+SCREENS = Key("1-8", "screens", "app.command_palette", pin=True)
+
+
+def packed(keys: tuple[Key, ...], width: int) -> Content:
+    """Two lines of whole entries: the pinned ones always, the others in their order while they fit."""
+    pinned = [key for key in keys if key.pin]
+    others = [key for key in keys if not key.pin]
+    if _needs(others) + _needs(pinned) > 2 * width - 16 and any(_room(key) for key in others):
+        others = [key for key in others if not _room(key)]
+        pinned.insert(0, SCREENS)
+    kept = _needs(pinned)
+    lines: list[list[Key]] = [[], []]
+    used = [0, kept]
+    for key in others:
+        need = _length(key) + 2
+        line = 0 if not lines[1] and used[0] + need - 2 <= width else 1
+        if used[line] + need - 2 <= width:
+            lines[line].append(key)
+            used[line] += need
+    lines[1] += pinned
+    return Content("\n").join([Content("  ").join([_entry(k) for k in line]) for line in lines])
+
+
+def _room(key: Key) -> bool:
+    return key.action.startswith("app.room(")
+
+
+def _needs(keys: list[Key]) -> int:
+    return sum(_length(key) + 2 for key in keys)
 
 
 def _length(key: Key) -> int:
