@@ -13,7 +13,7 @@ from tui.saving import writes
 
 if TYPE_CHECKING:
     from tui.cli_accounts import fetch_measured
-    from tui.roadmap.attention import attention
+    from tui.roadmap.attention import Attention, attention
     from tui.roadmap.computed import effective_fields
     from tui.roadmap.dates import proposal
     from tui.roadmap.document import Box
@@ -210,7 +210,10 @@ class AccountActions(MoneyActions):
         chosen = await self.push_screen_wait(ChoiceScreen(f"Attention ({len(found)})", choices))
         if chosen is None:
             return
-        entry = found[int(chosen)]
+        self.attend_to(found[int(chosen)])
+
+    def attend_to(self, entry: Attention) -> None:
+        """Go to what wants a person, or ask at once."""
         box = self.ws.document.boxes.get(entry.item)
         if entry.word == "date":
             self.offer_date(entry.item)

@@ -40,7 +40,9 @@ from tui.widgets.status_header import HeaderModel
 
 if TYPE_CHECKING:
     from tui.palette import system_commands
+    from tui.screens.item import ItemScreen
 else:
+    ItemScreen = later("tui.screens.item", "ItemScreen")
     system_commands = later("tui.palette", "system_commands")
 
 Story = Callable[["GonogoApp"], Coroutine[Any, Any, None]]
@@ -185,6 +187,8 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         if room is not None:
             room.update_state()
             room.update_header()
+        elif self.screen_stack and isinstance(self.screen, ItemScreen):
+            self.screen.changed()
 
     # --- messages -----------------------------------------------------------------------------
 

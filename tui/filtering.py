@@ -45,6 +45,18 @@ def filtered_rows(
     return found or [rows.heading("nothing", "nothing matches this filter")]
 
 
+def filter_count(
+    ws: Workspace, text: str, found: list[Row], value_of: Callable[[Field], tuple[str, str]]
+) -> str:
+    """`6 here, 21 with stage:all`, or the number alone where the filter names its stages."""
+    here = sum(row.selectable for row in found)
+    query = parse(text)
+    if query.problem or query.sections(ws.document) is not None:
+        return str(here)
+    everywhere = filtered_rows(ws, None, f"{text} stage:all", value_of)
+    return f"{here} here, {sum(row.selectable for row in everywhere)} with stage:all"
+
+
 def _shown(row: Row, query: Query, ws: Workspace) -> bool:
     if not row.key.startswith("field:"):
         return True

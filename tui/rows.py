@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -45,13 +45,14 @@ def line_of(left: Content, right: Content, width: int) -> Content:
     return left.truncate(room, ellipsis=True, pad=True) + " " + right
 
 
-def heading(key: str, text: str, count: str = "") -> Row:
-    """A group heading with its count on the right."""
+def heading(key: str, text: str, count: str = "", folded: bool = False) -> Row:
+    """A group heading with its count on the right; a folded one can be stood on."""
 
     def draw(width: int) -> Content:
-        return line_of(Content.styled(f" {text}", HEAD), Content.styled(count, DIM), width)
+        mark = " + " if folded else " "
+        return line_of(Content.styled(f"{mark}{text}", HEAD), Content.styled(count, DIM), width)
 
-    return Row(key, draw, selectable=False)
+    return Row(key, draw, selectable=folded)
 
 
 def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Content:
@@ -139,14 +140,21 @@ def _count(doc: Document, state: State, box: Box) -> str:
     return "" if done in (0, len(box.children)) else f"{done}/{len(box.children)}"
 
 
+def _inside(doc: Document, box: Box, folded: Container[str]) -> bool:
+    """Whether a box stands in one that is folded."""
+    parent = doc.boxes.get(box.parent)
+    return parent is not None and (parent.id in folded or _inside(doc, parent, folded))
+
+
 def section_rows(
     section: Section,
     doc: Document,
     state: State,
     value_of: Callable[[Field], tuple[str, str]],
     keep: Callable[[Box], bool] = lambda _box: True,
+    folded: Container[str] = (),
 ) -> list[Row]:
-    """All rows of one stage: groups, boxes, blanks."""
+    """All rows of one stage: groups, boxes, blanks; of what is `folded` (group or box ids) the first line."""
     now_ms = int(time.time() * 1000)
     rows: list[Row] = []
     for group in section.groups:
@@ -157,8 +165,15 @@ def section_rows(
         countable = [b for b in boxes if not states[b.id].informational and b.depth == 0]
         done = sum(states[box.id].tick in ("done", "waived", "na") for box in countable)
         if boxes:
-            rows.append(heading(f"group:{group.id}", group.title, f"{done}/{len(countable)}"))
-        rows += [box_row(box, states[box.id], now_ms, _count(doc, state, box)) for box in boxes]
+            shut = group.id in folded
+            rows.append(heading(f"group:{group.id}", group.title, f"{done}/{len(countable)}", shut))
+            if shut:
+                continue
+        for box in boxes:
+            if not _inside(doc, box, folded):
+                hidden = f"+{len(box.children)}" if box.children and box.id in folded else ""
+                count = " ".join(filter(None, (_count(doc, state, box), hidden)))
+                rows.append(box_row(box, states[box.id], now_ms, count))
         rows += [field_row(field, *value_of(field)) for field in group.fields]
     return rows
 

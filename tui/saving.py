@@ -90,7 +90,7 @@ class Saving(Base):
     def why_read_only(self) -> str:
         """Why nothing is written now, and the way out."""
         if self.banner:
-            return f"Nothing is written now. {self.banner}"
+            return f"Nothing more is written. {self.banner}"
         return "Nothing is written: this workspace is open read-only; :ro lifts it."
 
     # --- writing ------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ WITH_SCREEN = {
     "tui.sheet",
     "tui.pace",
     "tui.typeahead",
+    "tui.roadmap_rows",
     "tui.web",  # textual-serve brings rich
 }
 WITH_TORCH = {"pipeline.training.train", "pipeline.training.load", "pipeline.training.loss",

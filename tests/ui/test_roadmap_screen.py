@@ -7,13 +7,14 @@ import json
 from pathlib import Path
 
 import pytest
-from textual.widgets import Input, Label
+from textual.widgets import Input, Label, Static
 
 from tests.ui.conftest import until
 from tui.app import GonogoApp
 from tui.roadmap.state import Verdict
 from tui.roadmap.workspace import Workspace
-from tui.screens.dialogs import ConfirmScreen, DetailScreen, FormScreen, LinesScreen
+from tui.screens.dialogs import ConfirmScreen, FormScreen, LinesScreen
+from tui.screens.item import ItemScreen
 from tui.screens.roadmap import RoadmapScreen
 from tui.widgets.row_list import RowList
 
@@ -108,8 +109,8 @@ async def test_a_passed_box_asks_before_it_is_unticked(workspace: Workspace) -> 
         await pilot.press("escape")
         await pilot.pause()
         await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, DetailScreen), 5, "the detail")
-        assert "b [x]" in app.screen.content.plain
+        await until(pilot, lambda: isinstance(app.screen, ItemScreen), 5, "the detail")
+        assert "b [x]" in str(app.screen.query_one("#item", Static).content)
 
 
 async def test_a_command_line_change_appears_and_keeps_the_cursor(workspace: Workspace) -> None:

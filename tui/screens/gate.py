@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -28,6 +28,7 @@ from tui.screens.dialogs import DetailScreen, LinesScreen
 from tui.screens.room import Room
 from tui.vocabulary import DIM, FAIL, HEAD, OUTCOMES, STRONG, WARN
 from tui.widgets.key_bar import Key
+from tui.widgets.pane import Pane
 from tui.widgets.row_list import Row, RowList
 
 WATCH = (("functional_correctness", 15.0), ("code_vulnerability", 20.0))
@@ -57,9 +58,7 @@ class GateScreen(Room):
         return [
             Horizontal(
                 RowList(id="criteria"),
-                VerticalScroll(
-                    Static(id="gate-text", markup=False), id="gate-pane", can_focus=False
-                ),
+                Pane(Static(id="gate-text", markup=False), id="gate-pane"),
                 id="gate-panes",
             )
         ]
@@ -180,6 +179,10 @@ class GateScreen(Room):
                 self.notify(str(problem), severity="error", markup=False)
                 return
         self.app.push_screen(LinesScreen(title, text.splitlines()))
+
+    def main_list(self) -> RowList:
+        """The criteria."""
+        return self.query_one("#criteria", RowList)
 
     def copied(self) -> tuple[str, str]:
         """The criterion or the decision under the cursor."""

@@ -89,6 +89,7 @@ class JournalScreen(Room):
         if query.terms:
             records = [r for r in records if query.record(r, self._line(r))]
         self.query_one("#records", RowList).set_rows([record_row(r) for r in reversed(records)])
+        self.query_one(FilterLine).say(f"{len(records)} of {len(ws.state.records)}")
         journal = ws.journal
         parts = [f"{len(records)} of {len(ws.state.records)} records in {journal.path.name}"]
         if journal.chain.lines_of_work > 1:

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
@@ -26,6 +26,7 @@ from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key
+from tui.widgets.pane import Pane
 from tui.widgets.row_list import Row, RowList
 
 SHOW = ("all", "empty", "conflicts")
@@ -64,9 +65,7 @@ class MetricsScreen(Room):
         """Filter line and list; the detail beside it where there is room."""
         fields = RowList(id="fields")
         line = FilterLine("field-filter", fields, "words of a field's id, label or source")
-        detail = VerticalScroll(
-            Static(id="field-detail", markup=False), id="field-pane", can_focus=False
-        )
+        detail = Pane(Static(id="field-detail", markup=False), id="field-pane")
         return [Horizontal(Vertical(line, fields, id="field-list"), detail)]
 
     def on_mount(self) -> None:
@@ -103,6 +102,8 @@ class MetricsScreen(Room):
             )
             table += [field_line(f, values.get(f.id), len(places(ws.document, f))) for f in fields]
         self.query_one("#fields", RowList).set_rows(table)
+        found = sum(row.selectable for row in table)
+        self.query_one(FilterLine).say(f"{found} of {len(ws.document.fields)}")
         self.update_detail()
 
     def _keep(self, field: Field, value: FieldValue | None) -> bool:
@@ -203,6 +204,10 @@ class MetricsScreen(Room):
         field = self.current_field()
         if field is not None:
             self.gonogo.show_on_roadmap(f"field:{field.id}", field.section_id)
+
+    def main_list(self) -> RowList:
+        """The fields."""
+        return self.query_one("#fields", RowList)
 
     def copied(self) -> tuple[str, str]:
         """The field under the cursor with its value."""

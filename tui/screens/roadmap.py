@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widget import Widget
@@ -15,74 +13,55 @@ from textual.widgets import Input, Static
 from tui import rows
 from tui.detail import box_detail
 from tui.field_detail import field_detail
-from tui.filtering import filtered_rows
+from tui.filtering import filter_count, filtered_rows
 from tui.later import later
-from tui.roadmap.budget import summarize
 from tui.roadmap.document import Box, Section
 from tui.roadmap.progress import section_progress
 from tui.roadmap.query import HINT
-from tui.screens.room import Room
+from tui.roadmap_rows import (
+    attention_rows,
+    box_line,
+    field_line,
+    section_head,
+    view_rows,
+)
+from tui.screens.box_keys import BoxKeys
+from tui.vocabulary import DIM
 from tui.widgets.filter_line import FilterLine
-from tui.widgets.key_bar import Key
+from tui.widgets.pane import Pane
 from tui.widgets.row_list import RowList
 
 if TYPE_CHECKING:
     from tui.copying import box_text, field_text
-    from tui.screens.dialogs import DetailScreen
+    from tui.roadmap.attention import Attention, attention
+    from tui.screens.item import ItemScreen
 else:
     box_text, field_text = later("tui.copying", "box_text", "field_text")
-    DetailScreen = later("tui.screens.dialogs", "DetailScreen")
+    attention = later("tui.roadmap.attention", "attention")
+    ItemScreen = later("tui.screens.item", "ItemScreen")
 
 
-class RoadmapScreen(Room):
+class RoadmapScreen(BoxKeys):
     """W1 and W3 of the plan: three panes from 120 columns, two from 100, one below."""
 
     PLACE = "Roadmap"
-    KEYS = (
-        Key("space", "tick", "screen.tick"),
-        Key("v", "verify", "screen.verify"),
-        Key("V", "verify all", "screen.verify_section"),
-        Key("e", "field", "screen.edit"),
-        Key("n", "note", "screen.note"),
-        Key("w", "waive", "screen.waive"),
-        Key("x", "n/a", "screen.drop"),
-        Key("$", "cost", "app.add_cost"),
-        Key("u", "undo", "app.undo"),
-        Key("[ ]", "stage", "screen.section(1)"),
-        Key("enter", "open", "screen.open"),
-        Key("o", "evidence", "screen.evidence"),
-        Key("y", "copy", "screen.copy"),
-        Key("/", "filter", "screen.filter"),
-    )
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "tick", "Tick", id="box.tick"),
-        Binding("v", "verify", "Verify", id="box.verify"),
-        Binding("V", "verify_section", "Verify section", id="box.verify_section"),
-        Binding("e", "edit", "Edit field", id="field.edit"),
-        Binding("n", "note", "Note", id="note.edit"),
-        Binding("w", "waive", "Waive", id="box.waive"),
-        Binding("x", "drop", "Not applicable", id="box.na"),
-        Binding("o", "evidence", "Evidence", id="box.evidence"),
-        Binding("left_square_bracket", "section(-1)", "Previous stage", id="stage.previous"),
-        Binding("right_square_bracket", "section(1)", "Next stage", id="stage.next"),
-        Binding("slash", "filter", "Filter", id="list.filter"),
-        Binding("exclamation_mark", "attention", "Attention", id="list.attention"),
-    ]
 
     def __init__(self) -> None:
         super().__init__()
         self.section_id = ""
         self.filter_text = ""
+        self.folded: set[str] = set()
+        """Ids of groups and of boxes whose inner rows are not shown."""
+        self._wants: tuple[object, tuple[Attention, ...]] = (None, ())
 
     def body(self) -> list[Widget]:
         """Navigation, filter line, list, detail."""
         nav, boxes = RowList(id="sections"), RowList(id="boxes")
         boxes.glyph_columns = rows.BRACKET
         filter_line = FilterLine("filter", boxes, HINT)
-        detail = VerticalScroll(
-            Static(id="detail", markup=False), id="detail-pane", can_focus=False
-        )
-        middle = VerticalScroll(filter_line, boxes, id="middle", can_focus=False)
+        detail = Pane(Static(id="detail", markup=False), id="detail-pane")
+        said = Static(id="said", markup=False)
+        middle = VerticalScroll(filter_line, boxes, said, id="middle", can_focus=False)
         return [Horizontal(nav, middle, detail, id="panes")]
 
     def on_mount(self) -> None:
@@ -118,25 +97,55 @@ class RoadmapScreen(Room):
 
     def update_state(self) -> None:
         """Stages, boxes, detail."""
-        ws = self.gonogo.ws
-        nav = self.query_one("#sections", RowList)
-        nav.set_rows(
-            [
-                rows.section_row(s, ws.document, ws.state)
-                for s in ws.document.all_sections
-                if s.groups
-            ]
-        )
-        nav.select(self.section_id)
-        section = self.section
-        boxes = self.query_one("#boxes", RowList)
+        ws, section = self.gonogo.ws, self.section
+        self._draw_navigation()
+        boxes, value_of = self.query_one("#boxes", RowList), self.gonogo.field_value
+        line = self.query_one(FilterLine)
         if self.filter_text.strip():
-            boxes.set_rows(filtered_rows(ws, section, self.filter_text, self.gonogo.field_value))
+            found = filtered_rows(ws, section, self.filter_text, value_of)
+            boxes.set_rows(found)
+            line.say(filter_count(ws, self.filter_text, found, value_of))
         elif section is not None:
-            boxes.set_rows(
-                rows.section_rows(section, ws.document, ws.state, self.gonogo.field_value)
-            )
+            table = rows.section_rows(
+                section, ws.document, ws.state, value_of, folded=self.folded
+            ) or [rows.heading("nothing", "This part of the plan has no boxes and no blanks.")]
+            # Below 100 columns the header names the stage.
+            head = section_head(section, ws) if self.size.width >= 100 else []
+            boxes.set_rows([*head, *table])
+        else:
+            name = ws.settings.roadmap
+            text = f"{name} has no task lists yet: write lines like “- [ ] a task” and save it."
+            boxes.set_rows([rows.heading("nothing", text)])
         self.update_detail()
+
+    def _draw_navigation(self) -> None:
+        ws, nav = self.gonogo.ws, self.query_one("#sections", RowList)
+        stages = [s for s in ws.document.all_sections if s.groups]
+        table = [rows.section_row(s, ws.document, ws.state) for s in stages]
+        if self.size.width >= 100 and ws.checks_wanted:
+            table += attention_rows(self.wants())
+            table += view_rows(self._figures())
+        nav.set_rows(table)
+        if not nav.has_focus or nav.key in {s.id for s in stages}:
+            nav.select(self.section_id)
+
+    def wants(self) -> tuple[Attention, ...]:
+        """What wants a person; counted anew when a record came or the plan changed."""
+        ws = self.gonogo.ws
+        key = (len(ws.state.records), id(ws.document), int(self.gonogo.fleet.store.clock() / 60))
+        if self._wants[0] != key:
+            self._wants = (key, attention(ws))
+        return self._wants[1]
+
+    def _figures(self) -> dict[str, str]:
+        ws, model = self.gonogo.ws, self.gonogo.header_model("")
+        blanks = [f for f in ws.document.fields.values() if not f.implicit]
+        filled = sum(bool(self.gonogo.field_value(f)[0]) for f in blanks)
+        return {
+            "gate": model.gate, "budget": f"{model.spent}", "metrics": f"{filled}/{len(blanks)}",
+            "journal": str(model.records), "notes": str(len(ws.state.notes) or ""),
+            "jobs": str(len(self.gonogo.fleet.store.jobs) or ""),
+        }  # fmt: skip
 
     def current_key(self) -> str:
         """Key of the row under the cursor."""
@@ -156,10 +165,21 @@ class RoadmapScreen(Room):
         return box_detail(ws, box, width) if box else Content("")
 
     def update_detail(self) -> None:
-        """Right pane; not drawn where it is not shown."""
+        """Right pane, or the line below the list where there is no room for one."""
         if self.size.width >= 120:
             pane = self.query_one("#detail", Static)
             pane.update(self.detail_content(max(20, pane.size.width)))
+        else:
+            self.query_one("#said", Static).update(self._said())
+
+    def _said(self) -> Content:
+        ws, key, box = self.gonogo.ws, self.current_key(), self.current_box()
+        field = ws.document.fields.get(key[6:]) if key.startswith("field:") else None
+        if field is not None:
+            return field_line(field, self.gonogo.field_value(field)[0])
+        if key.startswith("group:"):
+            return Content.styled("folded: l or enter unfolds", DIM)
+        return box_line(ws, box) if box is not None else Content("")
 
     @on(RowList.Moved, "#boxes")
     def _moved(self) -> None:
@@ -168,16 +188,27 @@ class RoadmapScreen(Room):
     @on(RowList.Moved, "#sections")
     def _section_moved(self, event: RowList.Moved) -> None:
         # A message may be older than the cursor: following it would chase the next one for ever.
-        if event.key == event.row_list.key and event.key not in ("", self.section_id):
+        known = {s.id for s in self.gonogo.ws.document.all_sections}
+        if event.key == event.row_list.key and event.key in known - {self.section_id}:
             self.section_id = event.key
             self.update_state()
             self.update_header()
 
     @on(RowList.Chosen, "#sections")
-    def _section_chosen(self) -> None:
-        self.query_one("#boxes", RowList).focus()
+    def _section_chosen(self, event: RowList.Chosen) -> None:
+        kind, _, name = event.key.partition(":")
+        if kind == "room":
+            self.gonogo.action_room(name)
+        elif kind == "attn":
+            wants = self.wants()
+            if name.isdecimal() and int(name) < len(wants):
+                self.gonogo.attend_to(wants[int(name)])
+            else:
+                self.gonogo.attend()
+        else:
+            self.query_one("#boxes", RowList).focus()
 
-    # --- actions ------------------------------------------------------------------------------
+    # --- rows ---------------------------------------------------------------------------------
 
     @on(RowList.GlyphClicked, "#boxes")
     def _clicked(self) -> None:
@@ -187,85 +218,32 @@ class RoadmapScreen(Room):
     def _chosen(self, event: RowList.Chosen) -> None:
         if event.key.startswith("field:"):
             self.gonogo.edit_field(event.key[6:])
-        elif self.size.width < 120:
+        elif event.key.startswith("group:"):
+            self.action_unfold()
+        else:
             self.action_open()
 
     def action_open(self) -> None:
-        """The detail as a screen of its own."""
-        self.app.push_screen(DetailScreen(self.detail_content(76)))
+        """The item over the whole screen."""
+        if self.current_key():
+            self.app.push_screen(ItemScreen(self))
 
-    def action_tick(self) -> None:
-        """Tick or untick; the GO and NO-GO boxes lead to the gate, fields to their editor."""
-        key, box = self.current_key(), self.current_box()
-        if key.startswith("field:"):
-            self.gonogo.edit_field(key[6:])
-        elif box is not None and box.kind == "radio":
-            self.gonogo.action_room("gate")
-            self.notify("GO and NO-GO are decided at the gate.", markup=False)
-        elif box is not None:
-            self.gonogo.toggle(box)
-
-    def _set_aside(self, act: Callable[[str, str], object]) -> None:
-        box = self.current_box()
-        if box is None or box.computed or box.informational:
-            self.notify("Only a task of its own can be waived or dropped.", markup=False)
-        else:
-            act(box.id, box.section_id)
-
-    def action_waive(self) -> None:
-        """Let the box under the cursor count as done for a while."""
-        self._set_aside(self.gonogo.waive_box)
-
-    def action_drop(self) -> None:
-        """The box under the cursor does not apply here."""
-        self._set_aside(self.gonogo.drop_box)
-
-    def current_row(self) -> str:
-        """The budget row of this stage, for a new cost."""
-        ws = self.gonogo.ws
-        rows = summarize(ws.settings, ws.document, ws.state).rows
-        return next((row.name for row in rows if row.section_id == self.section_id), "")
-
-    def action_edit(self) -> None:
-        """Edit the blank under the cursor, else the first blank of this stage."""
-        key = self.current_key()
-        if key.startswith("field:"):
-            self.gonogo.edit_field(key[6:])
-            return
-        own = [f.id for f in self.gonogo.ws.document.fields.values() if f.box == key]
-        if own:
-            values = [self.gonogo.ws.state.fields.get(i) for i in own]
-            empty = [i for i, value in zip(own, values, strict=True) if value is None]
-            self.gonogo.edit_field((empty or own)[0])
-            return
-        fields = [
-            f for group in (self.section.groups if self.section else ()) for f in group.fields
-        ]
-        if fields:
-            self.query_one("#boxes", RowList).select(f"field:{fields[0].id}")
-            self.gonogo.edit_field(fields[0].id)
-
-    def action_note(self) -> None:
-        """A note on this stage."""
-        if self.section is not None:
-            self.gonogo.edit_note(self.section.id, rows.short_title(self.section))
-
-    def action_verify(self) -> None:
-        """Verify the box under the cursor."""
-        box = self.current_box()
-        if box is not None:
-            self.gonogo.verify_boxes([box.id])
-
-    def action_verify_section(self) -> None:
-        """Verify every bound box of this stage."""
-        if self.section is not None:
-            self.gonogo.verify_boxes([b.id for g in self.section.groups for b in g.boxes])
-
-    def action_evidence(self) -> None:
-        """Open what the probe saw."""
-        box = self.current_box()
-        if box is not None:
-            self.gonogo.open_evidence(box.id)
+    def item_place(self) -> str:
+        """Where the row under the cursor stands in the plan."""
+        key, document = self.current_key(), self.gonogo.ws.document
+        box, field = document.boxes.get(key), document.fields.get(key.removeprefix("field:"))
+        item = box or field
+        section = document.section(item.section_id) if item is not None else self.section
+        parts = [section.short if section else ""]
+        group = (
+            next((g for g in section.groups if g.id == box.group_id), None)
+            if box and section
+            else None
+        )
+        parts += [group.title] if group is not None else []
+        if box is not None and box.parent in document.boxes:
+            parts.append(document.boxes[box.parent].label)
+        return "  >  ".join(parts)
 
     def main_list(self) -> RowList:
         """The boxes."""
@@ -288,25 +266,9 @@ class RoadmapScreen(Room):
         self.update_state()
         self.update_header()
 
-    def action_section(self, direction: int) -> None:
-        """Previous or next stage."""
-        ids = [s.id for s in self.gonogo.ws.document.all_sections if s.groups]
-        if self.section_id in ids:
-            self.section_id = ids[(ids.index(self.section_id) + direction) % len(ids)]
-            self.update_state()
-            self.update_header()
-
     def set_filter(self, text: str) -> None:
         """Filter from the command line."""
         self.query_one(FilterLine).put(text)
-
-    def action_filter(self) -> None:
-        """Show the filter line."""
-        self.query_one(FilterLine).open()
-
-    def action_attention(self) -> None:
-        """Everything that wants a person."""
-        self.gonogo.attend()
 
     @on(Input.Changed, "#filter")
     def _filter_changed(self, event: Input.Changed) -> None:
@@ -315,14 +277,23 @@ class RoadmapScreen(Room):
 
     def show_key(self, key: str, section_id: str) -> None:
         """Show a row of a section."""
+        self.query_one(FilterLine).put("")
+        self.filter_text = ""
         self.section_id = section_id
+        self.unfold(key)
         self.update_state()
-        self.query_one("#boxes", RowList).select(key)
+        self.main_list().select(key)
+        self.main_list().focus()
+
+    def unfold(self, key: str) -> None:
+        """Open everything that a row stands in."""
+        box = self.gonogo.ws.document.boxes.get(key)
+        while box is not None:
+            self.folded -= {box.group_id, box.parent}
+            box = self.gonogo.ws.document.boxes.get(box.parent)
 
     def go_to(self, box_id: str) -> None:
         """Show a box by id."""
         for section in self.gonogo.ws.document.sections:
             if any(box.id == box_id for group in section.groups for box in group.boxes):
-                self.section_id = section.id
-                self.update_state()
-                self.query_one("#boxes", RowList).select(box_id)
+                self.show_key(box_id, section.id)

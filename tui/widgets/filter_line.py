@@ -58,9 +58,9 @@ class FilterLine(Horizontal):
         """The filter, stripped; empty without one."""
         return self.input.value.strip()
 
-    def say(self, shown: int, total: int) -> None:
-        """How many rows of how many are let through."""
-        self._count.update(Content(f"{shown} of {total}" if self.text else ""))
+    def say(self, text: str) -> None:
+        """How many rows are let through."""
+        self._count.update(Content(text if self.text else ""))
 
     def open(self) -> None:
         """Show it and type."""
