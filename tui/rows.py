@@ -73,6 +73,8 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
         word, style = label, DIM
     at = status.verdict.at if status.verdict is not None else status.at
     when = age((now_ms - at) / 1000) if at else ""
+    if not word and not when:
+        return Content("")  # the label may be longer
     return Content.assemble((f"{clip(word, 9):<9}", style), (f"{when:>4}", DIM))
 
 

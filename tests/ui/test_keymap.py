@@ -70,7 +70,7 @@ def test_the_key_bar_never_cuts_an_entry(width: int) -> None:
 
     keys = RoadmapScreen.KEYS + COMMON_KEYS
     whole = {f"{key.key} {key.label}" for key in keys} | {"1-8 screens"}
-    lines = packed(keys, width).plain.split("\n")
+    lines = ["  ".join(f"{k.key} {k.label}" for k in line) for line in packed(keys, width)]
     assert len(lines) == 2
     for line in lines:
         assert len(line) <= width
@@ -79,4 +79,18 @@ def test_the_key_bar_never_cuts_an_entry(width: int) -> None:
     for always in (": command", "? help", "q quit", "space tick"):
         assert always in text
     assert "1-8 screens" in text or "8 jobs" in text
-    assert packed((Key("a", "b", "c"),), 20).plain == "a b\n"
+    assert packed((Key("a", "b", "c"),), 20) == [[Key("a", "b", "c")], []]
+
+
+async def test_every_entry_of_the_key_bar_can_be_clicked(workspace: Workspace) -> None:
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        bar = app.screen.query_one(KeyBar)
+        lines = bar.render().plain.split("\n")
+        await pilot.click(KeyBar, offset=(lines[0].index("space tick") + 1 + 7, 0))
+        await until(
+            pilot, lambda: "S0.T1" in workspace.state.ticks, 5, "a click on its label ticks"
+        )
+        await pilot.click(KeyBar, offset=(lines[1].index(": command") + 1, 1))
+        await until(pilot, lambda: app.room is None, 5, "the command line")

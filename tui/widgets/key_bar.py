@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual import events
 from textual.content import Content
-from textual.style import Style
 from textual.widget import Widget
 
 
@@ -28,8 +28,7 @@ class KeyBar(Widget):
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
-    KeyBar { dock: bottom; height: 2; padding: 0 1; background: $panel; color: $foreground 70%;
-        link-style: none; link-color: $foreground 70%; link-style-hover: underline; }
+    KeyBar { dock: bottom; height: 2; padding: 0 1; background: $panel; color: $foreground 70%; }
     """
 
     def __init__(self, keys: tuple[Key, ...] = ()) -> None:
@@ -49,13 +48,27 @@ class KeyBar(Widget):
 
     def render(self) -> Content:
         """Keys packed into two lines, never cut; what does not fit is left to help."""
-        return packed(self._keys, max(10, self.size.width))
+        lines = packed(self._keys, max(10, self.size.width))
+        return Content("\n").join([Content("  ").join(map(_entry, line)) for line in lines])
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the entry under the pointer says."""
+        lines = packed(self._keys, max(10, self.size.width))
+        place = event.get_content_offset(self)
+        if place is None or place.y >= len(lines):
+            return
+        start = 0
+        for key in lines[place.y]:
+            if start <= place.x < start + _length(key):
+                await self.run_action(key.action)
+                return
+            start += _length(key) + 2
 
 
 SCREENS = Key("1-8", "screens", "app.command_palette", pin=True)
 
 
-def packed(keys: tuple[Key, ...], width: int) -> Content:
+def packed(keys: tuple[Key, ...], width: int) -> list[list[Key]]:
     """Two lines of whole entries: the pinned ones always, the others in their order while they fit."""
     pinned = [key for key in keys if key.pin]
     others = [key for key in keys if not key.pin]
@@ -72,7 +85,7 @@ def packed(keys: tuple[Key, ...], width: int) -> Content:
             lines[line].append(key)
             used[line] += need
     lines[1] += pinned
-    return Content("\n").join([Content("  ").join([_entry(k) for k in line]) for line in lines])
+    return lines
 
 
 def _room(key: Key) -> bool:
@@ -88,6 +101,4 @@ def _length(key: Key) -> int:
 
 
 def _entry(key: Key) -> Content:
-    click = Style.from_meta({"@click": key.action})
-    entry = Content.assemble((key.key, "bold $primary"), " ", (key.label, ""))
-    return entry.stylize(click)
+    return Content.assemble((key.key, "bold $primary"), " ", (key.label, "$foreground 70%"))
