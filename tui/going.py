@@ -42,6 +42,8 @@ class Going(Saving):
 
     def check_keymap(self) -> None:
         """Say which entries of [keymap] cannot be used; their actions keep the keys they have."""
+        if not self.ws.settings.keymap:
+            return
         good, problems = checked(self.ws.settings.keymap)
         for problem in problems:
             self.notify(f"gonogo.toml {problem}", severity="warning", timeout=20, markup=False)

@@ -67,6 +67,9 @@ class Pace(Base):
         def state_changed(self) -> None:
             """Redraw what stands on the workspace; the app's own."""
 
+        def check_keymap(self) -> None:
+            """Say what of [keymap] cannot be; the app's own."""
+
         def plan_changed(self) -> None:
             """Ask where an edited plan needs an answer; the app's own."""
 
