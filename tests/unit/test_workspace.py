@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.roadmap.errors import Conflict, InvalidValue, ReadOnly, UnknownId, WorkspaceError
+from tui.roadmap.errors import Conflict, InvalidValue, NotSaved, ReadOnly, UnknownId, WorkspaceError
 from tui.roadmap.naming import TEMPLATE
 from tui.roadmap.progress import box_status, overall, section_progress
 from tui.roadmap.state import Verdict
@@ -444,13 +444,19 @@ def test_missing_and_broken_files_are_one_sentence(root: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_without_write_permission(root: Path) -> None:
-    root.chmod(0o500)
+def test_a_state_file_without_write_permission(root: Path) -> None:
+    (root / "state.jsonl").chmod(0o400)
+    before = (root / "state.jsonl").read_bytes()
+    with pytest.raises(NotSaved, match="permission denied"):
+        Workspace.open(root).tick("S0.T1", ANA)
+    assert (root / "state.jsonl").read_bytes() == before
+    (root / "state.jsonl").chmod(0o600)
+    root.chmod(0o500)  # nothing new can be made in the folder, but the file takes lines
     try:
-        with pytest.raises(ReadOnly):
-            Workspace.open(root).tick("S0.T1", ANA)
+        Workspace.open(root).tick("S0.T1", ANA)
     finally:
         root.chmod(0o700)
+    assert "S0.T1" in (root / "state.jsonl").read_text()
 
 
 def test_a_thousand_records_open_quickly(root: Path) -> None:
