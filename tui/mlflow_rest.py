@@ -6,7 +6,9 @@ https://mlflow.org/docs/latest/rest-api.html
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -36,10 +38,19 @@ def call(base: str, path: str, body: dict[str, Any] | None = None, timeout: floa
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
             return json.loads(answer.read(LIMIT))
     except urllib.error.HTTPError as problem:
-        text = problem.read(500).decode("utf-8", "replace")
-        raise MlflowError(f"MLflow answered {problem.code} to {path}: {text}") from problem
+        raise MlflowError(
+            f"MLflow answered {problem.code} to {path}: {_said(problem)}"
+        ) from problem
     except (OSError, ValueError) as problem:
         raise MlflowError(f"MLflow did not answer {path}: {problem}") from problem
+
+
+def _said(problem: urllib.error.HTTPError) -> str:
+    """What an error page says, on one line: it may be the HTML of another program."""
+    text = problem.read(2000).decode("utf-8", "replace")
+    text = re.sub(r"<(style|script)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    words = html.unescape(" ".join(text.split()))
+    return "".join(c if c.isprintable() else " " for c in words)[:200]
 
 
 def get_text(base: str, path: str, timeout: float = 10) -> tuple[int, str]:

@@ -149,6 +149,15 @@ class PublicSettings(_Strict):
     """owner/name of the project's own repository on GitHub."""
 
 
+def _no_password(uri: str) -> str:
+    """The address goes into a program's arguments, which every user of the host can read."""
+    if "@" in uri.partition("://")[2].partition("/")[0]:
+        raise ValueError(
+            "must hold no password: set MLFLOW_TRACKING_USERNAME and _PASSWORD on the host instead"
+        )
+    return uri
+
+
 class TrainingSettings(_Strict):
     """Defaults of a training run; paths are paths on the training host.
 
@@ -162,7 +171,7 @@ class TrainingSettings(_Strict):
     model: str = "meta-llama/Meta-Llama-3-8B"
     python: str = "python3"
     dataset: str = ""
-    tracking_uri: str = ""
+    tracking_uri: Annotated[str, AfterValidator(_no_password)] = ""
     max_steps: Annotated[int, Field(ge=1)] = 10
     seeds: tuple[int, ...] = (0, 1, 2)
     image: ImageName = "llama3-training"

@@ -49,6 +49,21 @@ KNOWN = (
         "the Docker engine does not run: start it (`sudo systemctl start docker`, or Docker Desktop)",
     ),
     (
+        "pipe/dockerdesktoplinuxengine",
+        "docker-down",
+        "the Docker engine does not answer: log in on the host and start Docker Desktop",
+    ),
+    (
+        "failed to connect to the docker api",
+        "docker-down",
+        "the Docker engine does not run: start it (`sudo systemctl start docker`, or Docker Desktop)",
+    ),
+    (
+        "could not be found in this wsl 2 distro",
+        "no-docker",
+        "switch on WSL integration for this distribution in Docker Desktop's settings",
+    ),
+    (
         "error during connect",
         "docker-down",
         "the Docker engine does not answer: log in on the host and start Docker Desktop",

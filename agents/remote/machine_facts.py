@@ -118,11 +118,18 @@ def parse_wsl(text: str) -> list[dict[str, Any]]:
         parts = line.replace("*", " * ").split()
         default = parts[:1] == ["*"]
         parts = parts[1:] if default else parts
-        if len(parts) == 3 and parts[2] in ("1", "2"):
+        if len(parts) >= 3 and parts[-1] in ("1", "2"):
+            # The state is in the language of Windows and may be more than one word.
+            state = " ".join(parts[1:-1])
             rows.append(
-                {"name": parts[0], "state": parts[1], "version": int(parts[2]), "default": default}
+                {"name": parts[0], "state": state, "version": int(parts[-1]), "default": default}
             )
     return rows
+
+
+def _unescaped(field: str) -> str:
+    """A field of /proc/mounts: blanks in it are written as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), field)
 
 
 def disk(params: dict[str, Any]) -> dict[str, Any]:
@@ -135,7 +142,7 @@ def disk(params: dict[str, Any]) -> dict[str, Any]:
     best = ["", ""]
     real = os.path.realpath(path)
     for line in read("/proc/mounts", 1 << 20).splitlines():
-        fields = line.split()
+        fields = [_unescaped(field) for field in line.split()]
         if len(fields) > 2 and (real + "/").startswith(fields[1].rstrip("/") + "/"):
             best = max(best, [fields[1], fields[2]], key=lambda row: len(row[0]))
     found: dict[str, Any] = {"path": path, "mount": best[0], "type": best[1]}
@@ -153,7 +160,11 @@ def disk(params: dict[str, Any]) -> dict[str, Any]:
 def journal(params: dict[str, Any]) -> dict[str, Any]:
     """What a job journal needs of its file system: exclusive create, append, fsync, rename."""
     folder = os.path.expanduser("~/.gonogo")
-    os.makedirs(folder, 0o700, exist_ok=True)
+    new = not os.path.isdir(folder)
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+    except OSError as error:
+        return {"ok": False, "step": "mkdir", "text": error.strerror or str(error)}
     first = os.path.join(folder, ".probe-%d" % os.getpid())
     second = first + ".new"
     step = "create"
@@ -183,6 +194,8 @@ def journal(params: dict[str, Any]) -> dict[str, Any]:
         for path in (first, second):
             if os.path.exists(path):
                 os.unlink(path)
+        if new:
+            _leave(folder)
 
 
 def vscode(params: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +249,17 @@ def forget(params: dict[str, Any]) -> dict[str, Any]:
     if json.loads(read(os.path.join(folder, "job.json"))).get("labels") != {"kind": "doctor"}:
         raise Failed("invalid", "%s is not a job of the doctor" % job_id)
     shutil.rmtree(folder)
+    _leave(os.path.dirname(folder))
+    _leave(os.path.dirname(os.path.dirname(folder)))
     return {"removed": job_id}
+
+
+def _leave(folder: str) -> None:
+    """Take a folder away that holds nothing."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass
 
 
 PROBES = {

@@ -117,6 +117,28 @@ async def test_the_same_op_id_is_one_container(docked, engine, make_link):
     await one.stop_job(jobs[0].job_id, 0)
 
 
+@pytest.mark.parametrize("created", [False, True])
+async def test_a_start_whose_agent_died_is_taken_up(created, docked, engine, make_link, wait_until):
+    """Before the container or after it, but before it was written down: one container, which runs once."""
+    spec = shell('echo ran >>"$GONOGO_JOB_DIR/ran"; sleep 60')
+    link = await make_link().live()
+    job = await link.start_job(spec)
+    await link.close()
+    folder = docked.home / ".gonogo/jobs" / job.job_id
+    await wait_until((folder / "ran").exists)
+    if not created:
+        engine.docker("rm", "-f", f"gonogo-{job.job_id}")
+        (folder / "ran").unlink()
+    record = json.loads((folder / "job.json").read_text())
+    (folder / "job.json").write_text(json.dumps({**record, "container": None, "started": None}))
+    again = await make_link(name="again").live()
+    assert (await again.start_job(spec)).job_id == job.job_id
+    await wait_until((folder / "ran").exists)
+    assert (folder / "ran").read_text() == "ran\n"
+    assert len(engine.docker("ps", "-q", "--filter", "label=gonogo.job").split()) == 1
+    assert (await again.stop_job(job.job_id, 0)).state is JobState.stopped
+
+
 async def test_a_job_is_adopted_after_everything_of_ours_was_killed(
     docked, engine, make_link, wait_until, tmp_path
 ):

@@ -58,7 +58,7 @@ async def test_a_job_outlives_a_cut_link_and_leaves_nothing(sshd):
     assert sshd.logins >= 2, "the link really was cut"
     assert finding.data["before"] == finding.data["after"]
     assert finding.data["before"]["starttime"] > 0
-    assert not any((sshd.home / ".gonogo/jobs").iterdir())
+    assert list(sshd.home.iterdir()) == []
 
 
 async def test_a_job_that_dies_with_its_link_is_seen(sshd):
@@ -98,6 +98,7 @@ async def test_the_rows_of_a_good_tower(sshd, tmp_path, install):  # noqa: F811
         "drop",
     )
     assert {rows[f"box.{name}"]["verdict"] for name in good} == {"PASS"}, rows
+    assert list(sshd.home.iterdir()) == [], "nothing is left on the host"
     assert not [row for row in rows if row.startswith("laptop.")]
     assert rows["box.kernel"]["verdict"] == "FAIL", "the fake container multiplies nothing"
     assert done.exit_code == 1

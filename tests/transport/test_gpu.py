@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from agents import GaugeArrived, JobSpec, bootstrap
+from agents.remote import nvml as nvml_reader
 
 DRIVER = (Path("/dev/nvidiactl"), Path("/dev/dxg"))
 NVML = """
@@ -34,6 +36,9 @@ def nvmlDeviceGetTemperature(h, kind): {temperature}
 def nvmlDeviceGetClockInfo(h, kind): return 1304
 def nvmlDeviceGetTotalEnergyConsumption(h): raise NVMLError("Not Supported")
 """
+
+
+SMI_LINE = "0, GPU-abc, 0, 512, 12282, [N/A], 285.00, 44, 210, NVIDIA GeForce RTX 4070 Ti"
 
 
 def nvml(init: str = "pass", count: int = 1, temperature: str = "return 71") -> str:
@@ -94,8 +99,7 @@ async def test_nvml_reading_with_a_missing_field(bindings, make_link, wait_until
 
 async def test_a_crash_inside_nvml_costs_only_that_rung(bindings, smi, make_link, wait_until):
     bindings(nvml(init="import ctypes; ctypes.string_at(0)"))
-    line = "0, GPU-abc, 0, 512, 12282, [N/A], 285.00, 44, 210, NVIDIA GeForce RTX 4070 Ti"
-    smi(f'case "$1" in --query-gpu=*) while echo "{line}"; do sleep 0.2; done;; esac\n')
+    smi(f'case "$1" in --query-gpu=*) while echo "{SMI_LINE}"; do sleep 0.2; done;; esac\n')
     watched = make_link(gauge_interval=0.2)
     link = await watched.live()
     gauge = await gauge_where(watched, wait_until, lambda g: g.gpus)
@@ -169,11 +173,13 @@ async def test_two_cards_and_a_host_without_bindings(bindings, smi, make_link, w
     }
 
 
-async def test_no_reader_is_left_behind(bindings, smi, sshd, make_link, wait_until):
-    bindings(nvml())
+@pytest.mark.parametrize("rung", ["nvml", "nvidia-smi"])
+async def test_no_reader_is_left_behind(rung, bindings, smi, sshd, make_link, wait_until):
+    bindings(nvml() if rung == "nvml" else None)
+    smi(f'while echo "{SMI_LINE}"; do sleep 0.2; done\n')
     watched = make_link(gauge_interval=0.2)
     link = await watched.live()
-    await gauge_where(watched, wait_until, lambda g: g.gpus)
+    assert (await gauge_where(watched, wait_until, lambda g: g.gpus)).gpu_rung == rung
     agent = link.host_info["pid"]
     children = _children(agent)
     assert len(children) == 1
@@ -205,6 +211,32 @@ async def test_a_simulated_card_follows_the_jobs_and_says_what_it_is(make_link, 
 def _children(pid: int) -> list[int]:
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
+
+
+def test_a_field_that_failed_once_is_asked_again_a_minute_later(monkeypatch):
+    """A driver that was not ready at the start must not cost the field for the session."""
+    driver = types.ModuleType("pynvml")
+    exec(nvml(), driver.__dict__)  # noqa: S102
+    asked: list[int] = []
+
+    def temperature(handle: int, kind: int) -> int:
+        asked.append(1)
+        if len(asked) == 1:
+            raise driver.NVMLError("Not Ready")
+        return 71
+
+    driver.nvmlDeviceGetTemperature = temperature
+    now = [1000.0]
+    monkeypatch.setattr(nvml_reader.time, "monotonic", lambda: now[0])
+    card = nvml_reader.Card(driver, 0)
+    first = card.read()
+    assert (first["temp_c"], first["reasons"]["temp_c"]) == (None, "Not Ready")
+    now[0] += nvml_reader.RETRY - 1
+    assert card.read()["reasons"]["temp_c"] == "Not Ready"
+    assert len(asked) == 1
+    now[0] += 2
+    again = card.read()
+    assert (again["temp_c"], "temp_c" in again["reasons"]) == (71, False)
 
 
 async def test_an_old_nvidia_smi_is_asked_again_for_less(bindings, smi, make_link, wait_until):

@@ -250,6 +250,26 @@ def test_a_living_job_whose_record_was_damaged_goes_on_and_can_be_stopped(table)
 # --- with a link ------------------------------------------------------------------------------
 
 
+def opened(pid: int) -> set[str]:
+    return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+async def test_a_job_holds_nothing_of_its_channel(sshd, make_link, wait_until):
+    """A descriptor of the channel in a job's hands would keep the SSH session open as long as it runs."""
+    link = await make_link().live()
+    job = await link.start_job(JobSpec("apart", ("sleep", "7001")))
+    folder = sshd.home / ".gonogo/jobs" / job.job_id
+    record = json.loads((folder / "job.json").read_text())
+    held = {str(folder / "log.txt"), os.devnull, str(folder)}
+    for pid in (job.pid, record["supervisor"]["pid"]):
+        assert opened(pid) <= held
+    await link.close()
+    await wait_until(lambda: not sshd.agent_pids(), what="the session ends while the job runs on")
+    assert offspring.process_stat(job.pid) is not None
+    os.kill(record["supervisor"]["pid"], signal.SIGTERM)
+    await wait_until((folder / "exit.json").exists)
+
+
 async def test_a_folder_deleted_while_its_job_runs_is_said(sshd, make_link, wait_until):
     watched = make_link()
     link = await watched.live()

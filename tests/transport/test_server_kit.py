@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import json
@@ -103,6 +104,13 @@ async def test_as_a_process(tmp_path, monkeypatch):
         assert await kit.server_job() is None
         assert await kit.up() == f"MLflow answers on server port {port}, kept by a process"
         assert said[0].startswith("starting the server with ")
+        assert await kit.down() == "MLflow on server: stopped"
+        # Two at once, as from two terminals: one server, not two on one database.
+        other = ServerKit(fleet, said.append)
+        ups = await asyncio.gather(kit.up(), other.up())
+        assert ups == [f"MLflow answers on server port {port}, kept by a process"] * 2
+        jobs = [job for job in await kit.link.jobs() if job.name == "mlflow"]
+        assert [str(job.state) for job in jobs] == ["stopped", "running"]
         first = await kit.server_job()
         assert await kit.up() == f"MLflow answers already on server port {port}"
         assert (await kit.server_job()).job_id == first.job_id
@@ -174,3 +182,21 @@ def test_the_files_of_both_stores():
     assert "5432" not in store["docker-compose.yml"]
     for name in (n for n in store["docker-compose.yml"].split("${")[1:]):
         assert name.partition("}")[0] in values
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_docker_compose_takes_the_files(store, tmp_path):
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    command = ["docker", "compose"] if plugin.returncode == 0 else ["docker-compose"]
+    if shutil.which(command[0]) is None:
+        pytest.skip("there is no Docker Compose here")
+    text = SETTINGS.format(python="python3", backend="docker", port=5000)
+    for name, content in compose_files(parse_settings(text + f'store = "{store}"\n'), 1000).items():
+        (tmp_path / name).write_text(content)
+    done = subprocess.run(
+        [*command, "config"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("restart: unless-stopped") == (1 if store == "sqlite" else 2)
+    assert "--host=127.0.0.1" in done.stdout
+    assert "variable is not set" not in done.stderr

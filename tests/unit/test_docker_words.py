@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import json
+from pathlib import Path
 
 import pytest
 
+from agents.remote import inspection
 from agents.remote.docker import engine_path, explain, outcome, run_argv, time_ms
+from agents.remote.inspection import Inspection
+from agents.remote.loop import Loop
 
 JOB = {
     "job_id": "x-20260101-000000-0000",
@@ -132,3 +137,48 @@ def test_a_stop_that_came_too_late_did_not_stop_it() -> None:
     state = {"ExitCode": 1, "FinishedAt": at(5000)}
     assert outcome(state, JOB, {"t": 4_999_000}, ("one", 0))["stopped"]
     assert not outcome(state, JOB, {"t": 5_001_000}, ("one", 0))["stopped"]
+
+
+def test_an_engine_with_another_clock_does_not_make_a_stop_a_failure() -> None:
+    """Docker Desktop's machine may be behind the WSL distribution that gave the order."""
+    state = {"ExitCode": 143, "FinishedAt": at(4990)}
+    assert outcome(state, JOB, {"t": 5_001_000, "grace": 10}, ("one", 0))["stopped"]
+    assert not outcome(state, JOB, None, ("one", 0))["stopped"]
+    assert not outcome({"ExitCode": 1, "FinishedAt": at(4990)}, JOB, {}, ("one", 0))["stopped"]
+
+
+class _Table:
+    """Documents of one job, as the table has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = folder
+
+    def folder(self, job_id: str) -> str:
+        return str(self.place)
+
+    def document(self, job_id: str, name: str) -> dict[str, object] | None:
+        path = self.place / name
+        return json.loads(path.read_text()) if path.exists() else None
+
+
+def test_a_jumping_clock_ends_no_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hours pass at once when WSL wakes; only what this agent itself waited for counts."""
+    now = [100.0]
+    monkeypatch.setattr(inspection.time, "monotonic", lambda: now[0])
+    said: list[list[str]] = []
+    looking = Inspection(Loop(), _Table(tmp_path))  # type: ignore[arg-type]
+    monkeypatch.setattr(looking, "_docker", lambda words, *rest: said.append(words))
+    job = {"job_id": JOB["job_id"], "created": 1, "container": "c" * 64}
+    looking._open[JOB["job_id"]] = job  # type: ignore[index]
+    looking._found(JOB["job_id"], "c" * 64, {"Status": "created"})  # type: ignore[arg-type]
+    assert not (tmp_path / "exit.json").exists()
+    (tmp_path / "stop.json").write_text('{"t": 1, "grace": 5}')
+    looking._found(JOB["job_id"], "c" * 64, {"Status": "running"})  # type: ignore[arg-type]
+    assert said == []
+    now[0] += 16
+    looking._found(JOB["job_id"], "c" * 64, {"Status": "running"})  # type: ignore[arg-type]
+    assert said == [["kill", "gonogo-" + str(JOB["job_id"])]]
+    (tmp_path / "stop.json").unlink()
+    now[0] += inspection.START_GRACE
+    looking._found(JOB["job_id"], "c" * 64, {"Status": "created"})  # type: ignore[arg-type]
+    assert "never started" in (tmp_path / "exit.json").read_text()

@@ -21,6 +21,7 @@ from tui.roadmap.rules.containers import (
     judge_kernel,
 )
 from tui.roadmap.rules.desk import judge_service
+from tui.roadmap.rules.hosts import no_service
 from tui.roadmap.rules.machine import (
     CardParams,
     CudaParams,
@@ -129,6 +130,28 @@ BAD = [
      "systemctl enable --now docker"),
     ("write /var/lib/docker/tmp/x: no space left on device", "disk of the host is full"),
     ("Invalid Host header - possible DNS rebinding attack detected", "allowed_hosts"),
+    ("failed to connect to the docker API at unix:///var/run/docker.sock; check if the path is correct and "
+     "if the daemon is running: dial unix /var/run/docker.sock: connect: no such file or directory",
+     "the Docker daemon is not running"),
+    ("failed to connect to the docker API at npipe:////./pipe/dockerDesktopLinuxEngine; check if the path "
+     "is correct and if the daemon is running: open //./pipe/dockerDesktopLinuxEngine: Das System kann die "
+     "angegebene Datei nicht finden.", "Docker Desktop is not started"),
+    ("permission denied while trying to connect to the docker API at unix:///var/run/docker.sock",
+     "may not talk to Docker"),
+    ("Failed to initialize NVML: N/A\nFailed to properly shut down NVML: N/A", "inside WSL"),
+    ("nvidia-container-cli: container error: cgroup subsystem devices not found: unknown\nfailed to set "
+     "device: bpf_prog_query(BPF_CGROUP_DEVICE) failed: operation not permitted", "toolkit is too old"),
+    ('OCI runtime create failed: runc create failed: exec: "nvidia-smi": executable file not found in '
+     "$PATH: unknown", "without the NVIDIA runtime"),
+    ('exec: "python": executable file not found in $PATH', "no Python with PyTorch"),
+    ("AssertionError: Torch not compiled with CUDA enabled", "processor only"),
+    ("RuntimeError: Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU",
+     "inside the container"),
+    ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB.", "card's memory"),
+    ("exec /usr/bin/python: exec format error", "processor"),
+    ("tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time "
+     "2023-01-01T00:00:00Z is before 2025-01-01", "host's clock"),
+    ("net/http: TLS handshake timeout", "reach the registry"),
 ]  # fmt: skip
 
 
@@ -160,7 +183,7 @@ def test_a_missing_driver_fails_its_box_and_skips_what_stands_on_it() -> None:
     assert judge_cuda("tower", bad, CudaParams()).verdict == "SKIP"
     assert "there is no nvidia-smi" in judge_card("tower", facts(program=""), CardParams()).reason
     odd = judge_driver("tower", facts("Segmentation fault", -11), DriverParams())
-    assert odd.reason.startswith("nvidia-smi ended with code -11: Segmentation fault. Next: ")
+    assert odd.reason.startswith("nvidia-smi crashed inside the driver's library. Next: ")
 
 
 def test_docker_daemons() -> None:
@@ -261,6 +284,50 @@ def test_wsl_writes_utf_16() -> None:
         {"name": "docker-desktop", "state": "Stopped", "version": 1, "default": False},
     ]
     assert machine.decode("Grüße".encode()) == "Grüße"
+
+
+def test_wsl_in_the_language_of_windows() -> None:
+    rows = machine_facts.parse_wsl(
+        "  NAME            STATUS              VERSION\n* Ubuntu-22.04    Wird ausgeführt     2\n"
+        "  docker-desktop  Beendet             2\n"
+    )
+    assert [(row["name"], row["state"], row["default"]) for row in rows] == [
+        ("Ubuntu-22.04", "Wird ausgeführt", True), ("docker-desktop", "Beendet", False),
+    ]  # fmt: skip
+
+
+def test_the_mount_of_a_path_with_blanks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    place = tmp_path / "My Disk"
+    place.mkdir()
+    device = "/dev/mapper/" + "very-long-name-" * 20
+    mounts = f"{device} / ext4 rw 0 0\nC:\\134 {tmp_path}/My\\040Disk 9p rw,aname=drvfs 0 0\n"
+    read = machine_facts.read
+    monkeypatch.setattr(
+        machine_facts, "read",
+        lambda path, limit=65536: mounts if path == "/proc/mounts" else read(path, limit),
+    )  # fmt: skip
+    found = machine_facts.disk({"path": str(place / "not there yet")})
+    assert (found["mount"], found["type"]) == (str(place), "9p")
+    assert machine_facts.disk({"path": "/"})["type"] == "ext4"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (None, "", "gonogo mlflow up"),
+        (
+            403,
+            "Invalid Host header - possible DNS rebinding attack detected",
+            "mlflow.allowed_hosts",
+        ),
+        (401, "You are not authenticated.", "asks for a login"),
+        (404, "<title>Jupyter</title>", "mlflow.port"),
+        (500, "", "gonogo mlflow logs"),
+    ],
+)
+def test_why_mlflow_does_not_answer(status: int | None, body: str, words: str) -> None:
+    """A server that refuses is not to be started once more."""
+    assert words in str(no_service(status, body, f"HTTP {status}"))
 
 
 def test_scenario_30_doctor_on_a_fresh_laptop(

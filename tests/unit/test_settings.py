@@ -98,3 +98,12 @@ def test_hosts_by_role() -> None:
     assert settings.host_of_role("tower") == "big"
     assert settings.host_of_role("server") == "nas"
     assert settings.host_of_role("laptop") == ""
+
+
+def test_a_password_in_the_tracking_address_is_refused() -> None:
+    """It would stand in an argv that every user of the host can read."""
+    with pytest.raises(
+        SettingsError, match=r"gonogo.toml:2: training\.tracking_uri.*MLFLOW_TRACKING"
+    ):
+        parse_settings('[training]\ntracking_uri = "http://ana:s3cret@server:5000/x"\n')
+    parse_settings('[training]\ntracking_uri = "http://server:5000/a@b"\n')

@@ -27,6 +27,7 @@ from tui.roadmap.rules.base import (
     warn,
 )
 from tui.roadmap.rules.containers import no_docker
+from tui.roadmap.rules.hosts import no_service
 from tui.roadmap.rules.machine import MachineParams, Role, failing, parent, told
 from tui.settings import Settings
 
@@ -175,9 +176,9 @@ async def tunnel(ctx: Context, params: TunnelParams) -> Finding:
         await way.close()
     words = html.unescape(" ".join(re.sub(r"<[^>]*>", " ", body).split()))
     found = f"HTTP {status} {words[:120]}" if status else body
-    finding = judge(status == 200, expected, found, found)
-    return told(host, finding, {"status": status, "body": body},
-                "start MLflow with `gonogo mlflow up`")  # fmt: skip
+    cause = no_service(status, words, found)
+    finding = judge(status == 200, expected, found, str(cause))
+    return told(host, finding, {"status": status, "body": body}, cause.next)
 
 
 def extension_folders(name: str) -> list[str]:

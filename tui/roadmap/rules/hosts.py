@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
+from tui.roadmap.causes import Cause, explain
 from tui.roadmap.rules.base import (
     Context,
     Finding,
@@ -92,11 +93,26 @@ async def http(ctx: Context, params: HttpParams) -> Finding:
     status, body = answer.get("status"), str(answer.get("body", "")).strip()[:80]
     found = f"HTTP {status} {body}" if status else str(answer.get("error", "no answer"))[:120]
     passed = status == 200 and (not params.body or body == params.body)
-    result = judge(passed, expected, found, found)
     data: dict[str, Any] = {"host": host, "answer": answer}
+    reason = found
     if not passed and not params.port:
-        data["next"] = "start MLflow with `gonogo mlflow up`"
+        cause = no_service(status, body, found)
+        reason, data["next"] = str(cause), cause.next
+    result = judge(passed, expected, found, reason)
     return replace(result, by=f"probe:{host}", data=data)
+
+
+def no_service(status: Any, body: str, found: str) -> Cause:
+    """Why MLflow did not answer as it should: one cause and one next step."""
+    if status in (401, 407):
+        return Cause(f"{found}: MLflow asks for a login", "switch its login off: the tunnel is one")
+    if status:
+        known = explain(body)
+        return known or Cause(
+            f"{found}: something else than MLflow listens there, or it is broken",
+            "look at `gonogo mlflow logs`, or set mlflow.port in gonogo.toml",
+        )
+    return Cause(found, "start MLflow with `gonogo mlflow up`")
 
 
 async def link(ctx: Context, params: LinkParams) -> Finding:

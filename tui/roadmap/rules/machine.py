@@ -28,6 +28,13 @@ NO_DRIVER = Cause(
 )
 
 
+CRASHED = (-11, -6, 139, 134)
+NO_ANSWER = Cause(
+    "nvidia-smi crashed inside the driver's library",
+    "update the NVIDIA driver (for WSL on Windows, then `wsl --update`) and restart the host",
+)
+
+
 class MachineParams(Params):
     """A check of the host that plays a role. Facts of a machine are a day old at most."""
 
@@ -112,6 +119,8 @@ def no_card(facts: Facts) -> Cause | None:
     """Why nvidia-smi told no card, None when it did."""
     if not facts.get("program"):
         return NO_DRIVER
+    if facts.get("code") in CRASHED:
+        return NO_ANSWER
     if facts.get("code") or not facts.get("cards"):
         code = facts.get("code")
         said = f"nvidia-smi ended with code {code}" if code else "nvidia-smi names no card"
