@@ -154,8 +154,10 @@ class ServerKit:
         python = await self._python()
         self.report(f"starting the server with {python}")
         # Two that start it at once see the same last job, name the next alike, and get one server.
-        jobs = [job.job_id for job in await self.link.jobs() if job.name == MLFLOW_JOB]
-        op_id = f"mlflow-{self.settings.mlflow.port}-after-{jobs[-1] if jobs else 'none'}"
+        jobs = [job for job in await self.link.jobs() if job.name == MLFLOW_JOB]
+        if jobs and str(jobs[-1].state) in ALIVE:
+            return  # the other was quicker
+        op_id = f"mlflow-{self.settings.mlflow.port}-after-{jobs[-1].job_id if jobs else 'none'}"
         spec = mlflow_job(self.settings, folder=self.folder, python=python, op_id=op_id)
         job = await self.fleet.start_job(self.host, spec)
         if str(job.state) not in ("running", "starting", "requested"):

@@ -85,7 +85,8 @@ class JobTable:
     def _is_running(self, job: dict[str, Any], folder: str) -> bool:
         if job:
             return job_state.is_running(job, self._boot_id)
-        return bool(offspring.marked(folder, offspring.living()))
+        # The record is damaged: the supervisor has its hold, the program its environment.
+        return launch.is_held(folder) or bool(offspring.marked(folder, offspring.living()))
 
     # --- start --------------------------------------------------------------------------------
 
