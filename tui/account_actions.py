@@ -93,7 +93,9 @@ class AccountActions(MoneyActions):
             lambda v: problem(lambda: self.ws.check_field(found.field_id, v)),
         )  # fmt: skip
         hint = "enter stores it   esc leaves it open (it stays in Attention)"
-        values = await self.push_screen_wait(FormScreen(found.question, [entry], hint))
+        values = await self.push_screen_wait(
+            FormScreen(found.question, [entry], hint, unasked=True)
+        )
         if values is not None:
             await self.commit(lambda: self.ws.set_field(found.field_id, values["date"], self.actor))
 

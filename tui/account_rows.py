@@ -156,6 +156,10 @@ def short_source(source: str, width: int) -> str:
     return clip(text, width)
 
 
+LOWER = frozenset({"code_vulnerability"})
+"""Metrics of the plan that are better when they are lower, before anything is measured."""
+
+
 def metric_head() -> Row:
     """Column names of the metrics table."""
 
@@ -172,7 +176,7 @@ def metric_row(
     """One metric: control, experiment, improvement (texts, "" where unknown), n and the source."""
 
     def draw(width: int) -> Content:
-        lower = result is not None and result.direction == "lower"
+        lower = name in LOWER if result is None else result.direction == "lower"
         shown = [cell or "--" for cell in cells]
         tone = DIM if source == "not stored" else ""
         change = cells[2].rstrip("%")

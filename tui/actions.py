@@ -16,18 +16,18 @@ from tui.saving import writes
 
 if TYPE_CHECKING:
     from tui.fleet import Fleet
-    from tui.help import help_content
+    from tui.help import help_lines
     from tui.roadmap.computed import shown_fields
     from tui.roadmap.document import Field
     from tui.roadmap.state import FieldValue
-    from tui.screens.dialogs import DetailScreen, Entry, FormScreen
+    from tui.screens.dialogs import Entry, FormScreen
     from tui.screens.edit import EditScreen
+    from tui.screens.help import HelpScreen
 else:
-    help_content = later("tui.help", "help_content")
+    help_lines = later("tui.help", "help_lines")
+    HelpScreen = later("tui.screens.help", "HelpScreen")
     shown_fields = later("tui.roadmap.computed", "shown_fields")
-    DetailScreen, Entry, FormScreen = later(
-        "tui.screens.dialogs", "DetailScreen", "Entry", "FormScreen"
-    )
+    Entry, FormScreen = later("tui.screens.dialogs", "Entry", "FormScreen")
     EditScreen = later("tui.screens.edit", "EditScreen")
 
 
@@ -77,7 +77,7 @@ class Actions(Going):
 
     def action_help(self) -> None:
         """Keys of this screen and of the app."""
-        self.push_screen(DetailScreen(help_content(self.screen), "Help"))
+        self.push_screen(HelpScreen(help_lines(self.screen, self.keymap_now)))
 
     @work(group="commit", exit_on_error=False)
     async def export_roadmap(self) -> None:

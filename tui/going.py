@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from textual import work
+from textual import events, work
 
 from tui.keymap import checked
 from tui.later import later
 from tui.saving import Saving
+from tui.screens.too_small import LEAST, TooSmall
 from tui.widgets.key_bar import KeyBar
 
 if TYPE_CHECKING:
@@ -39,6 +40,21 @@ class Going(Saving):
 
     def action_room(self, name: str) -> None:
         """Go to a screen; the app's own."""
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Below the smallest size one sentence covers a dialog as well, until there is room again."""
+        width, height = event.size
+        small = width < LEAST[0] or height < LEAST[1]
+        if not self.screen_stack:
+            return
+        top = self.screen
+        if isinstance(top, TooSmall):
+            if small:
+                top.say(width, height)
+            else:
+                top.dismiss(None)
+        elif small and top.is_modal:
+            self.push_screen(TooSmall(width, height))
 
     def check_keymap(self) -> None:
         """Say which entries of [keymap] cannot be used; their actions keep the keys they have."""

@@ -1,25 +1,45 @@
-"""What `?` shows: the keys of the screen, the keys of the app, what the marks mean."""
+"""What help says: the keys of a screen as they are bound now, the keys of the app, the meaning of marks."""
 
 from __future__ import annotations
 
-from textual.content import Content
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
 from textual.screen import Screen
 
-from tui.vocabulary import DIM, HEAD, STRONG, TICKS, VERDICTS
+from tui.keymap import display, screen_entries
+from tui.vocabulary import DIM, TICKS, VERDICTS
 
-APP_KEYS = (
-    ("1-8", "Roadmap, Gate, Budget, Metrics and fields, Live, Journal, Notes, Jobs"),
-    ("j k  g G", "move, first and last row; page keys as usual"),
-    ("tab", "next pane"),
-    ("enter  esc", "open, back"),
-    ("u  U", "undo and redo your own last action, also after a restart"),
-    ("$", "add a cost"),
-    (":", "type a command, tab completes: verify S0, cost 1.10 stage2, stage 3, ro, q"),
-    ("/", "filter: words, is:open, is:fail, who:tower, stage:2, stage:all"),
-    ("ctrl+p", "all commands in a list"),
-    ("r", "try links, state file and disk again"),
-    ("q  ctrl+q", "back to the roadmap and out, out at once"),
-)
+MORE = {
+    "box.tick": "tick or untick the box; a blank is filled in, a GO box leads to the gate",
+    "box.verify": "run the check of this box and show expected and found",
+    "box.verify_section": "run all checks of this stage",
+    "field.edit": "fill in the blank here, or the first one of the stage",
+    "note.edit": "write the note on this stage",
+    "box.waive": "let the box count as done for a while, with a reason and an end",
+    "box.na": "the box does not apply here, with a reason",
+    "box.evidence": "open what the check saw",
+    "stage.previous": "previous stage",
+    "stage.next": "next stage",
+    "list.filter": "filter by words, is:open, is:fail, who:tower, stage:2, stage:all, -word",
+    "list.attention": "what wants a person, and go there",
+    "list.fold": "fold inner boxes, then the group, then to the stages",
+    "list.unfold": "unfold, or from the stages to the boxes",
+    "list.copy": "copy what is under the cursor with its evidence",
+    "state.undo": "undo your own last action, also after a restart",
+    "state.redo": "do again what was undone",
+    "budget.add": "add a cost to this stage",
+    "link.retry": "try links, state file and disk again",
+    "app.commands": "type a command, tab completes: verify S0, cost 1.10 stage2, edit, stage 3, ro, q",
+    "app.palette": "all commands in a list",
+    "app.back": "out of a filter, back to the list, to the roadmap; never out of the app",
+    "app.quit": "back to the roadmap, and from there out; the jobs on the hosts go on",
+    "app.quit_now": "out at once; notes that were typed are saved first",
+    "plan.reconcile": "settle an edited plan",
+    "list.open": "open",
+}
+"""What an action does, in more words than the key bar has room for."""
+
 MEANINGS = {
     "PASS": "the probe saw what the box asks for",
     "FAIL": "the probe saw something else; a box once ticked stays ticked",
@@ -28,38 +48,53 @@ MEANINGS = {
     "SKIP": "cannot be checked here, for the reason shown",
     "STALE": "older than its probe allows",
 }
+BOXES = {
+    "open": "open",
+    "done": "done",
+    "partial": "some of its boxes are done",
+    "waived": "waived with a reason, counts as done until it ends",
+    "na": "does not apply here, counts as done",
+}
 
 
-def help_content(screen: Screen[object]) -> Content:
-    """Help for a screen."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A key (or mark) and what it means; without a key a heading. `style` is that of a mark."""
+
+    text: str
+    key: str = ""
+    style: str = ""
+
+
+def help_lines(screen: Screen[object], keymap: Mapping[str, str]) -> list[Line]:
+    """Help for a screen: its own keys first, then those that work everywhere, then the marks."""
+    from tui.app import GonogoApp
     from tui.screens.room import Room
+    from tui.widgets.row_list import RowList
 
-    parts: list[str | Content | tuple[str, str]] = []
-    if isinstance(screen, Room):
-        parts.append((f"{screen.PLACE}\n", HEAD))
-        parts += _keys([(key.key, key.label) for key in screen.KEYS])
-    parts.append(("\nEverywhere\n", HEAD))
-    parts += _keys(list(APP_KEYS))
-    parts.append(("\nBoxes\n", HEAD))
-    words = {
-        "open": "open",
-        "done": "done",
-        "partial": "some of its boxes are done",
-        "waived": "waived with a reason, counts as done until it ends",
-        "na": "does not apply here, counts as done",
-    }
-    for tick, meaning in words.items():
-        parts += [(f"  {TICKS[tick][0]:<11}", TICKS[tick][1]), (f"{meaning}\n", DIM)]
-    parts += [("  (i)        ", DIM), ("an estimate, not a task\n", DIM)]
-    parts.append(("\nVerdicts\n", HEAD))
-    for verdict, meaning in MEANINGS.items():
-        word, style = VERDICTS[verdict]
-        parts += [(f"  {word:<11}", style), (f"{meaning}\n", DIM)]
-    return Content.assemble(*parts)
+    own = [e for e in screen_entries(type(screen), keymap) if e.place not in ("Room", "Screen")]
+    shared = screen_entries(Room, keymap) if isinstance(screen, Room) else []
+    taken = {key for entry in own for key in entry.key.split(",")}
+    common = [
+        e
+        for e in [*screen_entries(RowList, keymap), *shared, *screen_entries(GonogoApp, keymap)]
+        if not taken & set(e.key.split(","))
+    ]
+    lines: list[Line] = []
+    if own:
+        title = screen.PLACE if isinstance(screen, Room) else "Here"
+        lines += [Line(title), *_keys([(e.id, e.key, e.does) for e in own])]
+    ids = {e.id for e in own}
+    lines += [Line("Everywhere"), Line("next, previous pane", "tab")]
+    lines += _keys([(e.id, e.key, e.does) for e in common if e.id not in ids])
+    lines.append(Line("Boxes"))
+    lines += [Line(text, TICKS[tick][0], TICKS[tick][1] or DIM) for tick, text in BOXES.items()]
+    lines += [Line("an estimate, not a task", "(i)", DIM), Line("Verdicts")]
+    lines += [Line(text, *VERDICTS[verdict]) for verdict, text in MEANINGS.items()]
+    return lines
 
 
-def _keys(pairs: list[tuple[str, str]]) -> list[str | Content | tuple[str, str]]:
-    parts: list[str | Content | tuple[str, str]] = []
-    for key, text in pairs:
-        parts += [(f"  {key:<11}", STRONG), f"{text}\n"]
-    return parts
+def _keys(found: list[tuple[str, str, str]]) -> Iterator[Line]:
+    for item, keys, does in found:
+        shown = " ".join(dict.fromkeys(display(key) for key in keys.split(",")[:2]))
+        yield Line(MORE.get(item, does), shown)

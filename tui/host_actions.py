@@ -97,7 +97,7 @@ class HostActions(TrainActions):
             return
         question = f"Trust the host key of {event.host}?"
         detail = f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
-        if await self.push_screen_wait(ConfirmScreen(question, detail)):
+        if await self.push_screen_wait(ConfirmScreen(question, detail, unasked=True)):
             link.accept_host_key()
 
     async def _log_in(self, host: str, request: LoginRequest) -> None:

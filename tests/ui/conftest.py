@@ -13,12 +13,14 @@ from textual.pilot import Pilot
 from agents.loopback import stop_loopback
 from tui.demo_hosts import stop_followers
 from tui.roadmap.workspace import Workspace
+from tui.screens import unasked
 
 
 @pytest.fixture(autouse=True)
 def _steady(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+    monkeypatch.setattr(unasked, "GRACE", 0.0)
     for name in ("NO_COLOR", "TEXTUAL_THEME", "GONOGO_ASCII"):
         monkeypatch.delenv(name, raising=False)
     time.tzset()

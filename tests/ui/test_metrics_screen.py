@@ -80,3 +80,15 @@ async def test_a_phase_before_go_asks_for_a_reason(workspace: Workspace) -> None
         await pilot.press(*"prepared early", "enter")
         await until(pilot, lambda: "P1.R1" in workspace.state.ticks, 5, "the tick")
         assert workspace.state.ticks["P1.R1"].why == "prepared early"
+
+
+async def test_the_direction_is_right_before_anything_is_measured(workspace: Workspace) -> None:
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("4")
+        await pilot.pause()
+        table = app.screen.query_one("#fields", RowList)
+        ways = {r.key[7:]: r.draw(78).plain.split("--")[0].split()[-1] for r in table.rows
+                if r.key.startswith("metric:")}  # fmt: skip
+        assert ways["code_vulnerability"] == "down"
+        assert {way for name, way in ways.items() if name != "code_vulnerability"} == {"up"}

@@ -9,16 +9,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui.roadmap.describe import visible, when
 from tui.roadmap.errors import Theirs
+from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, HEAD, STRONG
 
 
-class ConflictScreen(ModalScreen[str]):
+class ConflictScreen(Unasked[str]):
     """Closes with "theirs", "mine" or "cancel"; nothing has been written before."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,6 +53,8 @@ class ConflictScreen(ModalScreen[str]):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
+        if self.fresh:
+            return
         self.dismiss(event.option_id or "cancel")
 
     def action_choose(self, choice: str) -> None:

@@ -16,6 +16,7 @@ from textual.widgets import Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui import rows
+from tui.screens.unasked import Unasked
 from tui.widgets.row_list import RowList
 
 
@@ -32,7 +33,7 @@ class Entry:
     """Typed without being shown, and taken as it is: blanks count."""
 
 
-class FormScreen(ModalScreen[dict[str, str] | None]):
+class FormScreen(Unasked[dict[str, str] | None]):
     """Some labelled inputs. Enter goes on and at last saves; escape changes nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -40,8 +41,11 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
         Binding("ctrl+s", "save", "Save", id="dialog.save"),
     ]
 
-    def __init__(self, title: str, entries: Sequence[Entry], hint: str = "") -> None:
+    def __init__(
+        self, title: str, entries: Sequence[Entry], hint: str = "", unasked: bool = False
+    ) -> None:
         super().__init__()
+        self.unasked = unasked
         self.form_title, self.entries, self.hint = title, tuple(entries), hint
 
     def compose(self) -> ComposeResult:
@@ -68,6 +72,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
 
     @on(Input.Submitted)
     def _next(self, event: Input.Submitted) -> None:
+        if self.fresh:
+            return
         inputs = list(self.query(Input))
         index = inputs.index(event.input)
         if index + 1 < len(inputs):
@@ -91,7 +97,7 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
         self.dismiss(None)
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Unasked[bool]):
     """A yes/no question; no is the default."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -99,8 +105,9 @@ class ConfirmScreen(ModalScreen[bool]):
         Binding("n,escape", "answer(False)", "No", id="dialog.no"),
     ]
 
-    def __init__(self, question: str, detail: str = "") -> None:
+    def __init__(self, question: str, detail: str = "", unasked: bool = False) -> None:
         super().__init__()
+        self.unasked = unasked
         self.question, self.detail = question, detail
 
     def compose(self) -> ComposeResult:

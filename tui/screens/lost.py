@@ -9,14 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM
 
 
-class LostScreen(ModalScreen[str]):
+class LostScreen(Unasked[str]):
     """Closes with "back", "without" or "later"; nothing is written before."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -44,6 +44,8 @@ class LostScreen(ModalScreen[str]):
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:
+        if self.fresh:
+            return
         self.dismiss(event.option_id or "later")
 
     def action_choose(self, choice: str) -> None:

@@ -12,12 +12,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
 from tui.roadmap.describe import visible
 from tui.roadmap.reanchor import Orphan, Question, Reading
 from tui.screens.dialogs import ChoiceScreen, LinesScreen
+from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, STRONG, WARN
 from tui.widgets.row_list import Row, RowList
 
@@ -30,7 +30,7 @@ class Settled:
     matched: dict[str, str] = field(default_factory=dict)
 
 
-class ReconcileScreen(ModalScreen[Settled | None]):
+class ReconcileScreen(Unasked[Settled | None]):
     """Closes with the answer, or None to ask again later."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -223,6 +223,8 @@ class ReconcileScreen(ModalScreen[Settled | None]):
     @on(Input.Submitted, "#sure")
     def action_apply(self) -> None:
         """Close with the answer; many missing boxes want a typed yes."""
+        if self.fresh:
+            return
         if self.gone and self.query_one("#sure", Input).value.strip().casefold() != "yes":
             self.query_one("#error", Label).update("Type yes, or esc and put the old text back.")
             self.query_one("#sure", Input).focus()

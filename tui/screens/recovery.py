@@ -8,17 +8,17 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
 from tui.roadmap.chain import BadText
 from tui.roadmap.describe import visible
+from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, FAIL, HEAD
 
 _SHOWN = 4000
 
 
-class RecoveryScreen(ModalScreen[bool]):
+class RecoveryScreen(Unasked[bool]):
     """Closes with True when the line is to be taken over as a hand edit."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

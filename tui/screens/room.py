@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.keymap import display, screen_entries
+from tui.screens.too_small import LEAST, too_small
 from tui.widgets.filter_line import FilterLine
 from tui.widgets.key_bar import Key, KeyBar
 from tui.widgets.status_header import StatusHeader
@@ -34,10 +35,6 @@ COMMON_KEYS = (
     Key("?", "help", "app.help", pin=True),
     Key("q", "quit", "app.leave", pin=True),
 )
-
-
-LEAST = (60, 16)
-"""Columns and rows below which nothing useful fits."""
 
 
 class Room(Screen[None]):
@@ -109,9 +106,7 @@ class Room(Screen[None]):
         width, height = event.size
         small = width < LEAST[0] or height < LEAST[1]
         if small:
-            self.query_one("#too-small", Static).update(
-                f"terminal too small: {LEAST[0]}x{LEAST[1]} needed, have {width}x{height}"
-            )
+            self.query_one("#too-small", Static).update(too_small(width, height))
         self.set_class(small, "-too-small")
 
     def body(self) -> list[Widget]:
