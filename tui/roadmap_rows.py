@@ -59,7 +59,7 @@ def attention_rows(entries: Sequence[Attention]) -> list[Row]:
     found = [rows.heading("attention", f"ATTENTION ({len(entries)})", "!")]
     for number, entry in enumerate(entries[:LISTED]):
         style = FAIL if entry.word in ("FAIL", "OVER") else WARN
-        found.append(_row(f"attn:{number}", "!", style, f"{entry.item} {entry.word}", ""))
+        found.append(_row(f"attn:{number}", "!", style, f"{clip(entry.item, 16)} {entry.word}", ""))
     if len(entries) > LISTED:
         found.append(_row("attn:all", "!", DIM, f"{len(entries) - LISTED} more", ""))
     return found
@@ -76,7 +76,7 @@ def _row(key: str, mark: str, style: str, text: str, figure: str) -> Row:
 def box_line(ws: Workspace, box: Box) -> Content:
     """`T6 FAIL 14:00:12  expect ..., found ...` in one line, for a screen without the detail pane."""
     status, stored = box_status(ws.document, ws.state, box.id), ws.state.verdicts.get(box.id)
-    short = box.id.split(".", 1)[-1]
+    short = rows.short_id(box) or clip(box.label, 24)
     if stored is None or status.verdict is None:
         if status.computed:
             said = "computed from other boxes"

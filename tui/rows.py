@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 else:
     duration = later("tui.chart.axes", "duration")
 
+LONGEST_ID = 7
+"""Characters of an id that stands before a label: E1.10, CM1.10."""
+
 BRACKET = (2, 5)
 """Columns of a box row in which a click toggles it."""
 
@@ -78,6 +81,12 @@ def verdict_cell(status: BoxStatus, now_ms: int, label: str | None = None) -> Co
     return Content.assemble((f"{clip(word, 9):<9}", style), (f"{when:>4}", DIM))
 
 
+def short_id(box: Box) -> str:
+    """`T1` of S0.T1; "" for a box whose id is made of its words, which the label says better."""
+    short = box.id.split(".", 1)[-1]
+    return short if len(short) <= LONGEST_ID else ""
+
+
 def box_row(box: Box, status: BoxStatus, now_ms: int, count: str = "") -> Row:
     """One checkbox; `count` is how many of its own boxes are done, as 3/10."""
 
@@ -85,14 +94,13 @@ def box_row(box: Box, status: BoxStatus, now_ms: int, count: str = "") -> Row:
         bracket, style = TICKS.get(status.tick, ("[?]", WARN))
         if status.informational:
             bracket, style = ("(i)", DIM)
-        short = box.id.split(".", 1)[-1]
+        short = short_id(box)
         left = Content.assemble(
             "  " + "  " * min(box.depth, 3),
             (bracket, style),
             f" {count}" if count else "",
             " ",
-            (f"{short:<4}", DIM),
-            " ",
+            (f"{short:<4} " if short else "", DIM),
             box.label,
         )
         label = None

@@ -84,7 +84,7 @@ def test_scenario_28_not_one_byte_above_7f(
         # Screens and overlays that close by a letter: an escape could be read together with the next key.
         for keys, text in (
             ("2", b"rule"), ("3", b"Total"), ("4", b"etrics"), ("5", b"metric"), ("6", b"records"),
-            ("\r", b"back"), ("q", b"records"), ("7", b"lessons"), ("1", b"[x]"), ("?", b"scroll"),
+            ("\r", b"back"), ("q", b"records"), ("7", b"lessons"), ("1", b"[x]"), ("?", b"search"),
             ("q", b"[x]"), (":", b"verify ID"), ("gate\r", b"rule"), ("$", b"Amount"),
         ):  # fmt: skip
             terminal.press(keys)

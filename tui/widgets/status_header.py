@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
-from tui.vocabulary import DIM, FAIL, LINKS, OUTCOMES, PASS, STALE, STRONG, WARN, age, clip, gib
+from tui.vocabulary import DIM, FAIL, LINKS, OUTCOMES, PASS, STALE, STRONG, WARN, age, gib
 from tui.widgets.lines import changed_lines
 
 if TYPE_CHECKING:
@@ -117,12 +117,8 @@ def header_lines(model: HeaderModel, width: int) -> Content:
     )
     room = max(0, width - right.cell_length - 1)
     title = model.title if not model.place else f"{model.title}  {model.place}"
-    first = (
-        Content.assemble((clip(title, room), STRONG)).pad_right(
-            max(0, width - right.cell_length - len(clip(title, room)))
-        )
-        + right
-    )
+    left = Content.styled(title, STRONG).truncate(room, ellipsis=True)
+    first = left.pad_right(max(0, width - right.cell_length - left.cell_length)) + right
     chips = Content("   ").join([host_chip(chip, wide) for chip in model.hosts])
     tail_parts: list[str | Content | tuple[str, str]] = []
     if model.saved:
