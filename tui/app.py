@@ -33,7 +33,7 @@ from tui.roadmap.workspace import Workspace
 from tui.screens.roadmap import RoadmapScreen
 from tui.screens.room import Room
 from tui.server_actions import ServerActions
-from tui.sheet import SteadySheet
+from tui.sheet import SteadySheet, let_go_of_closed_widgets
 from tui.theme import THEMES
 from tui.typeahead import TypeAhead
 from tui.widgets.status_header import HeaderModel
@@ -76,6 +76,7 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
 
     def __init__(self, workspace: Workspace, story: Story | None = None, mode: str = "") -> None:
         super().__init__()
+        let_go_of_closed_widgets()
         self.ws = workspace
         workspace.checks_wanted = False
         self.fleet = Bridge(workspace, self)

@@ -9,29 +9,17 @@ import asyncio
 import json
 import os
 import time
-from pathlib import Path
 
 import pytest
 
 from agents import GaugeArrived, HostLink, HostSpec, JobSpec, Mirrored
+from tests.bench.terminal import cpu_seconds, rss_mb
 
 RSS_LIMIT_MB = 15.0
 CPU_LIMIT_PERCENT = 0.5
 SECONDS = float(os.environ.get("GONOGO_BENCH_SECONDS", "20"))
 BACKFILL_POINTS = 1_000_000
 BACKFILL_LIMIT = 200_000
-
-
-def rss_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError("no VmRSS")
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def measure(link: HostLink, pid: int) -> tuple[float, float]:

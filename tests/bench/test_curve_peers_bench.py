@@ -7,19 +7,14 @@ both programs are watched in a pseudo-terminal of 120 x 36 until the curve is on
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import math
 import os
-import pty
-import select
 import shutil
 import signal
 import statistics
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,16 +24,14 @@ import pytest
 from textual.app import App, ComposeResult
 
 from agents import HostLink, HostSpec, JobSpec, Mirrored
-from tests.bench.test_agent_bench import cpu_seconds, rss_mb
+from tests.bench.terminal import Terminal
 from tests.bench.test_curve_bench import Alone, series
-from tests.bench.test_gpu_peers_bench import family
 from tui.roadmap.workspace import Workspace
 from tui.widgets.curve import Curve, CurveLine
 
 POINTS = 100_000
 FASTER = 100
 SIZES = (15_000, 200_000)
-BRAILLE = range(0x2801, 0x2900)
 WATCHED = float(os.environ.get("GONOGO_BENCH_WATCH", "8"))
 RATE = 10
 
@@ -83,64 +76,6 @@ async def test_redraw_beside_textual_plot() -> None:
         f" {other / mine:.0f} x (wanted {FASTER} x)"
     )
     assert other / mine >= FASTER
-
-
-class Terminal:
-    """A program in a pseudo-terminal of 120 x 36 whose output is looked at for a curve."""
-
-    def __init__(self, argv: list[str], env: dict[str, str], cwd: Path) -> None:
-        self.begun = time.monotonic()
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.chdir(cwd)
-            os.execvpe(argv[0], argv, env)  # noqa: S606
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 36, 120, 0, 0))
-        self.out = b""
-
-    def read(self, seconds: float) -> bytes:
-        """Output of that time; answers what programs ask a terminal."""
-        end, new = time.monotonic() + seconds, b""
-        while (left := end - time.monotonic()) > 0:
-            if not select.select([self.fd], [], [], left)[0]:
-                break
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                break
-            new += data
-            if b"\x1b[c" in data:
-                os.write(self.fd, b"\x1b[?62;c")
-            if b"\x1b]11;?" in data:
-                os.write(self.fd, b"\x1b]11;rgb:0000/0000/0000\x1b\\")
-            if b"\x1b[6n" in data:
-                os.write(self.fd, b"\x1b[1;1R")
-        self.out += new
-        return new
-
-    def curve_seconds(self, timeout: float = 60) -> float:
-        """Time until the screen held the dots of a curve."""
-        while time.monotonic() - self.begun < timeout:
-            self.read(0.02)
-            dots = sum(ord(c) in BRAILLE for c in self.out.decode("utf-8", "ignore"))
-            if dots > 40:
-                return time.monotonic() - self.begun
-        raise AssertionError(f"no curve within {timeout} s: {self.out[-500:]!r}")
-
-    def cost(self, seconds: float) -> tuple[float, float]:
-        """(CPU % of a core, RSS MB) of the program and its children while output is read."""
-        pids = family(self.pid)
-        before = sum(map(cpu_seconds, pids))
-        begun = time.monotonic()
-        while time.monotonic() - begun < seconds:
-            self.read(0.1)
-        cpu = 100 * (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - begun)
-        return cpu, sum(map(rss_mb, family(self.pid)))
-
-    def close(self) -> None:
-        for pid in reversed(family(self.pid)):
-            os.kill(pid, signal.SIGKILL)
-        os.close(self.fd)
-        os.waitpid(self.pid, 0)
 
 
 WANDB_RUN = """
@@ -211,7 +146,7 @@ def gonogo_terminal(root: Path, points: int, env: dict[str, str]) -> Terminal:
     finally:
         os.environ["HOME"] = before
     terminal = Terminal(
-        [sys.executable, "-m", "tui.cli", "-C", str(ws.root)], env | {"HOME": str(home)},
+        [str(Path(sys.executable).with_name("gonogo")), "-C", str(ws.root)], env | {"HOME": str(home)},
         Path(__file__).parents[2],
     )  # fmt: skip
     os.write(terminal.fd, b"5")

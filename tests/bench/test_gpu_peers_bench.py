@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from agents import GaugeArrived, HostLink, HostSpec, bootstrap
-from tests.bench.test_agent_bench import cpu_seconds, rss_mb
+from tests.bench.terminal import cpu_seconds, family, rss_mb
 
 SECONDS = float(os.environ.get("GONOGO_BENCH_SECONDS", "20"))
 SOURCE = Path(__file__).parents[1] / "transport/fake_nvml.c"
@@ -45,14 +45,6 @@ PEERS = {
         "    time.sleep(max(0, 1 - (time.monotonic() - begun)))\n"
     ),
 }
-
-
-def family(pid: int) -> list[int]:
-    """The process and its descendants."""
-    found = [pid]
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        found += family(int(child))
-    return found
 
 
 def measured(pid: int, children: bool = True) -> tuple[float, float]:

@@ -102,3 +102,31 @@ def test_full_collections_wait_for_a_quiet_second() -> None:
         gc.callbacks.remove(note)
         collector.release()
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
+
+
+def test_only_what_changed_in_a_line_is_drawn() -> None:
+    from rich.segment import Segment
+    from rich.style import Style
+    from textual.content import Content
+    from textual.geometry import Region
+    from textual.strip import Strip
+
+    from tui.widgets.lines import changed_lines, changed_parts
+
+    red, plain = Style(color="red"), Style()
+    before = [Strip([Segment("loss ", plain), Segment("⣀⣀⣤", red)]), Strip([Segment("12", plain)])]
+    for number, (text, x) in enumerate((("⣀⣀⣶", 7), ("⣤⣀⣤", 5), ("日本⣤", 5), ("⣀⣀", 7))):
+        now = [Strip([Segment("loss ", plain), Segment(text, red)]), before[1]]
+        found = changed_parts(before, now)
+        assert found is not None, number
+        assert [(part.x, part.y) for part in found] == [(x, 0)], number
+        width = max(before[0].cell_length, now[0].cell_length)
+        assert found[0].right == width, number
+    assert changed_parts(before, before) == []
+    assert changed_parts(before, before[:1]) is None
+    # The style alone counts as well, which `==` of Content does not see.
+    lines = [Content("a"), Content("b")]
+    assert changed_lines(lines, [Content("a"), Content.styled("b", "bold")], 9) == [
+        Region(0, 1, 9, 1)
+    ]
+    assert changed_lines(lines, lines[:1], 9) is None
