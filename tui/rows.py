@@ -38,9 +38,6 @@ else:
 LONGEST_ID = 7
 """Characters of an id that stands before a label: E1.10, CM1.10."""
 
-BRACKET = (2, 5)
-"""Columns of a box row in which a click toggles it."""
-
 
 def line_of(left: Content, right: Content, width: int) -> Content:
     """Both ends of one line; the left one is cut where it does not fit."""
@@ -108,7 +105,8 @@ def box_row(box: Box, status: BoxStatus, now_ms: int, count: str = "") -> Row:
             label = "computed"
         return line_of(left, verdict_cell(status, now_ms, label), width)
 
-    return Row(box.id, draw)
+    first = 2 + 2 * min(box.depth, 3)
+    return Row(box.id, draw, glyph=(first, first + 3))
 
 
 def field_row(field: Field, value: str, source: str) -> Row:

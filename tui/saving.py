@@ -161,12 +161,19 @@ class Saving(Base):
     @writes
     def action_undo(self) -> None:
         """Undo the newest own action."""
-        self.write(lambda: self.ws.undo(self.actor))
+        self._back(lambda: self.ws.undo(self.actor), "undone", "U does it again")
 
     @writes
     def action_redo(self) -> None:
         """Redo what was undone last."""
-        self.write(lambda: self.ws.redo(self.actor))
+        self._back(lambda: self.ws.redo(self.actor), "done again", "u takes it back")
+
+    @work(group="commit", exit_on_error=False)
+    async def _back(self, change: Change, word: str, way: str) -> None:
+        record = await self.commit(change)
+        if record is not None:
+            what = f"{record.data.get('of', record.do)} {record.item}".strip()
+            self.notify(f"{word}: {what}   {way}", timeout=6, markup=False)
 
     # --- what others wrote --------------------------------------------------------------------
 

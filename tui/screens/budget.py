@@ -15,12 +15,14 @@ from tui.account_rows import budget_head, budget_row, budget_total, cost_row
 from tui.copying import budget_text, cost_text
 from tui.detail import Part
 from tui.energy import all_energy, energy_cost
-from tui.roadmap.budget import BudgetSummary, summarize
+from tui.roadmap.budget import BudgetRow, BudgetSummary, summarize
+from tui.roadmap.entries import Cost
 from tui.roadmap.forecast import burn, expected_total, forecasts, limit_warnings
 from tui.roadmap.writer import today
 from tui.rows import heading
+from tui.screens.dialogs import DetailScreen
 from tui.screens.room import Room
-from tui.vocabulary import DIM, FAIL, PASS, WARN
+from tui.vocabulary import DIM, FAIL, HEAD, PASS, WARN
 from tui.widgets.burn import Burn, Points, burn_line
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
@@ -32,6 +34,7 @@ class BudgetScreen(Room):
     PLACE = "Budget"
     KEYS = (
         Key("$", "add cost", "app.add_cost"),
+        Key("enter", "entries", "screen.entries"),
         Key("x", "void entry", "screen.void"),
         Key("i", "import csv", "screen.import_csv"),
         Key("E", "export csv", "screen.export_csv"),
@@ -142,9 +145,13 @@ class BudgetScreen(Room):
         return (budget_text(row), row.name) if row is not None else ("", "")
 
     @on(RowList.Chosen, "#budget")
-    def _chosen(self, event: RowList.Chosen) -> None:
-        if event.key.startswith("row:"):
-            self.gonogo.action_add_cost()
+    def action_entries(self) -> None:
+        """What stands behind the row under the cursor, or behind the entry's row."""
+        name = self.current_row()
+        row = next((r for r in self._summary().rows if r.name == name), None)
+        if row is not None:
+            costs = [c for c in self.gonogo.ws.state.costs if c.row == name]
+            self.app.push_screen(DetailScreen(row_detail(row, costs), name))
 
     def action_void(self) -> None:
         """Void the ledger entry under the cursor; it stays visible."""
@@ -165,3 +172,19 @@ class BudgetScreen(Room):
     def action_power(self) -> None:
         """Book the electricity of a job."""
         self.gonogo.book_electricity()
+
+
+def row_detail(row: BudgetRow, costs: list[Cost]) -> Content:
+    """Plan, sum and every entry of one row, newest first; voided ones stay visible."""
+    actual = "unknown: no entry yet" if row.actual is None else f"{row.actual:.2f}"
+    parts: list[Part] = [(f"{row.notes}\n", DIM) if row.notes else ""]
+    for label, text in (
+        ("planned", f"{row.planned:.2f}"), ("actual", actual),
+        ("left", "?" if row.left is None else f"{row.left:.2f}"),
+        ("used", f"{row.used:.0f} %" if row.used is not None else "" if row.actual is None else "--"),
+    ):  # fmt: skip
+        parts += [(f"{label:<9}", DIM), f"{text}\n"]
+    parts.append((f"\nENTRIES ({len(costs)})\n" if costs else "\n$ adds an entry\n", HEAD))
+    for cost in sorted(costs, key=lambda c: (c.date, c.at), reverse=True):
+        parts.append((f"{cost_text(cost)}   {cost.by}\n", DIM if cost.voided else ""))
+    return Content.assemble(*parts)

@@ -57,7 +57,6 @@ class RoadmapScreen(BoxKeys):
     def body(self) -> list[Widget]:
         """Navigation, filter line, list, detail."""
         nav, boxes = RowList(id="sections"), RowList(id="boxes")
-        boxes.glyph_columns = rows.BRACKET
         filter_line = FilterLine("filter", boxes, HINT)
         detail = Pane(Static(id="detail", markup=False), id="detail-pane")
         said = Static(id="said", markup=False)

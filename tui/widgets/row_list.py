@@ -30,6 +30,8 @@ class Row:
     key: str
     draw: Callable[[int], Content]
     selectable: bool = True
+    glyph: tuple[int, int] = (0, 0)
+    """Half-open range of columns in which a click counts as a click on the row's bracket."""
 
 
 class RowList(ScrollView, can_focus=True):
@@ -89,9 +91,6 @@ class RowList(ScrollView, can_focus=True):
         def control(self) -> RowList:
             """The list the message comes from."""
             return self.row_list
-
-    glyph_columns: tuple[int, int] = (0, 0)
-    """Half-open range of columns in which a click counts as a click on the row's bracket."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -205,7 +204,7 @@ class RowList(ScrollView, can_focus=True):
             return
         already = index == self.cursor
         self.cursor = index
-        first, last = self.glyph_columns
+        first, last = self._rows[index].glyph
         if first <= event.x < last:
             self.post_message(self.GlyphClicked(self, self.key))
         elif already and event.chain >= 1:
