@@ -41,7 +41,9 @@ def short_text(value: Any, limit: int = 200) -> str:
 def strings(value: Any, limit: int) -> tuple[str, ...]:
     if not isinstance(value, list):
         return ()
-    return tuple(item for item in value[:limit] if isinstance(item, str))
+    # A lone surrogate stands for a byte that is no UTF-8; no terminal takes it.
+    texts = (item for item in value[:limit] if isinstance(item, str))
+    return tuple(text.encode("utf-8", "replace").decode("utf-8") for text in texts)
 
 
 def mapping_of_strings(value: Any, limit: int) -> dict[str, str]:

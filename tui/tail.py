@@ -8,6 +8,9 @@ from pathlib import Path
 LIMIT = 512 * 1024
 """Bytes read from the end of a log."""
 
+LINE = 4096
+"""Characters kept of a line whose beginning was not read."""
+
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
@@ -29,7 +32,9 @@ def tail_lines(path: Path, limit: int = LIMIT) -> list[str]:
         return ["nothing has been mirrored from the host yet"]
     lines = data.decode("utf-8", "replace").split("\n")
     if size > limit:
-        lines[0] = f"({size - limit:,} bytes before this)"
+        # A progress bar may have written all of it into one line: then its end is what there is.
+        rest = lines[1:] or [lines[0][-LINE:]]
+        lines = [f"({size - limit:,} bytes before this)", *rest]
     if lines and not lines[-1]:
         lines.pop()
     return [clean(line) for line in lines] or ["(empty)"]

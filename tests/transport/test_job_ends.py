@@ -19,6 +19,7 @@ from agents.remote import launch, offspring, supervisor
 from agents.remote.errors import OpError
 from agents.remote.jobs import JobTable
 from agents.remote.loop import Loop
+from tests.transport.test_jobs import ended
 
 ESCAPES = """
 import os, sys, time
@@ -252,6 +253,36 @@ def test_a_living_job_whose_record_was_damaged_goes_on_and_can_be_stopped(table)
 
 def opened(pid: int) -> set[str]:
     return {str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+async def test_arguments_and_values_arrive_as_they_are(sshd, make_link, wait_until):
+    watched = make_link()
+    link = await watched.live()
+    odd = [
+        "",
+        " ",
+        "a b",
+        "'\"`$(id)\\",
+        "*",
+        "~",
+        "-x",
+        "é漢🙂",
+        "line\nbreak\ttab\x1b[31m",
+        "\udcff",
+    ]
+    show = "import os, sys; os.write(1, b'|'.join(map(os.fsencode, [*sys.argv[1:], os.environ['ODD']])))"
+    value = "k=v; $HOME\n'\""
+    job = await link.start_job(
+        JobSpec("odd", (sys.executable, "-c", show, *odd), env={"ODD": value})
+    )
+    status = await ended(watched, job.job_id, wait_until)
+    assert status.state is JobState.succeeded
+    log = sshd.home / ".gonogo/jobs" / job.job_id / "log.txt"
+    assert log.read_bytes() == b"|".join(map(os.fsencode, [*odd, value]))
+    "".join(status.argv).encode("utf-8")  # a terminal can be given it
+    job = await link.start_job(JobSpec("long", ("/bin/echo", "x" * 190_000)))
+    assert (job.state, job.code) == (JobState.failed, 127)
+    assert "Argument list too long" in job.detail
 
 
 async def test_a_job_holds_nothing_of_its_channel(sshd, make_link, wait_until):

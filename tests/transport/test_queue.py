@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from agents import Container, JobSpec, JobState, LinkState, RemoteError
+from agents import Container, JobSpec, JobState, LinkState, Mount, RemoteError
 
 
 def shell(script, name):
@@ -91,6 +91,21 @@ async def test_a_program_that_is_not_there_starts_no_second(sshd, make_link, wai
     status = await ended(watched, status.job_id, wait_until)
     assert status.state is JobState.failed
     assert "cannot start /no/such/program" in status.detail
+    assert not folders(sshd, "two")
+
+
+async def test_a_dataset_that_vanished_starts_no_second(sshd, make_link, wait_until, tmp_path):
+    """It was there when the queue began; the engine is not even asked."""
+    data = tmp_path / "data.jsonl"
+    data.write_text("{}\n")
+    watched = make_link()
+    link = await watched.live()
+    box = Container("trainer:1", mounts=(Mount(str(data)),))
+    steps = (shell(f"rm {data}", "one"), JobSpec("two", ("train",), container=box))
+    queue = await link.start_job(JobSpec("pair", (), steps=steps))
+    status = await ended(watched, queue.job_id, wait_until)
+    assert status.state is JobState.failed
+    assert f"2 of 2: two failed (could not start: {data}, which the job mounts" in status.detail
     assert not folders(sshd, "two")
 
 
