@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,11 @@ async def _look(ws: Workspace | None, only: str, deep: bool, drop: bool, quiet: 
         from tui.fleet import host_spec
         from tui.survival import EXPECTED, survives
 
+        gone = {r.id.partition(".")[0]: r for r in rows if r.verdict == "UNREACHABLE"}
         for name in names:
+            if name in gone:  # it was waited for already
+                rows.append(replace(gone[name], id=f"{name}.drop", expected=EXPECTED, seconds=0.0))
+                continue
             work = survives(host_spec(name, ws.settings.hosts[name], {}))
             rows.append(await row(f"{name}.drop", work, EXPECTED, seconds=120))
             show(rows[-1])

@@ -75,6 +75,9 @@ class Sequence:
             self._table.start(self._loop, request, self._started)
         except (OpError, OSError) as error:
             self._starting = False
+            if isinstance(error, OpError) and error.code == "busy":
+                self._now -= 1  # another connection starts a job just now
+                return
             self._note("failed", detail="could not start: %s" % error)
             self._finish(1)
 

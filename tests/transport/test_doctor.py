@@ -131,6 +131,20 @@ async def test_a_host_that_is_off_is_exit_code_5_within_10_s(sshd, tmp_path):
     assert {row["next"] for row in rows} == {"is box switched on, and does `ssh box` work?"}
 
 
+async def test_a_host_that_takes_calls_and_never_speaks(sshd, tmp_path):
+    """Each check waits for the same login, and the job under a cut link is not tried at all."""
+    silent = await asyncio.start_server(lambda *_: asyncio.Event().wait(), "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    ws = workspace(tmp_path, sshd, port=port)
+    done = await command("-C", str(ws.root), "doctor", "box", "--json", "--deep", "--drop")
+    silent.close()
+    rows = {row["id"]: row for row in json.loads(done.stdout)}
+    assert {row["verdict"] for row in rows.values()} == {"UNREACHABLE"}, rows
+    assert done.exit_code == 5
+    assert rows["box.drop"]["seconds"] == 0
+    assert list(sshd.home.iterdir()) == []
+
+
 async def test_names_that_are_no_host(sshd, tmp_path):
     ws = workspace(tmp_path, sshd)
     done = await command("-C", str(ws.root), "doctor", "tower")
