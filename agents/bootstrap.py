@@ -25,7 +25,7 @@ REMOTE = Path(__file__).parent / "remote"
 GPU_MODULES = ("nvml",)
 GPU_SHARED = ("throttle",)
 """Travel with the GPU reader and with the agent."""
-MACHINE_MODULES = ("machine", "machine_facts", "machine_containers")
+MACHINE_MODULES = ("machine", "machine_facts", "machine_containers", "machine_net")
 """Run in child processes of the agent only; they travel packed."""
 MINIMUM = (3, 8)
 NOISE_LIMIT = 64 * 1024

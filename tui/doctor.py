@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.parse
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING
 from tui.doctor_rows import CHECK_SECONDS, Row, Shown, row
 from tui.roadmap.bindings import bindings_of, load_bindings
 from tui.roadmap.public import Public
-from tui.roadmap.rules.base import Context, Finding, Params, judge, warn
+from tui.roadmap.rules.base import Context, Finding, Params, judge, skip, warn
 from tui.roadmap.rules.containers import KernelParams
+from tui.roadmap.rules.hosts import no_service
 from tui.roadmap.rules.machine import DiskParams
 from tui.roadmap.rules.registry import RULES
 
@@ -90,6 +92,37 @@ async def _logout(ctx: _OneHost) -> Finding:
     return judge(True, expected, "lingers" if facts.get("linger") else "systemd does not end them")
 
 
+async def _shm(ctx: _OneHost) -> Finding:
+    """Data loaders with workers pass batches through shared memory; Docker gives 64 MiB of it."""
+    expected, training = ">= 1 GB of shared memory", ctx.ws.settings.training
+    if ctx.ws.settings.hosts[ctx.only].backend == "docker":
+        size = (training.shm_gb or 0.0625) * GIB
+    else:
+        size = (await ctx.fact(ctx.only, "system", timeout=15)).get("shm") or 0
+    finding = judge(True, expected, f"{size / GIB:.2f} GiB", next="set training.shm_gb = 1")
+    return warn(finding, f"{size / GIB:.2f} GiB only") if size < 1e9 else finding
+
+
+async def _tracking(ctx: _OneHost) -> Finding:
+    """MLflow as a training on this host reaches it: not the tunnel, but the network between the two."""
+    uri = ctx.ws.settings.training.tracking_uri
+    expected = f"HTTP 200 from {uri}/health"
+    if not uri:
+        return skip("training.tracking_uri is not set: runs are not sent to MLflow", expected)
+    parts = urllib.parse.urlsplit(uri)
+    if parts.scheme != "http" or not parts.hostname:
+        return skip(f"{uri} is asked by the training only", expected)
+    port = parts.port or 80
+    facts = await ctx.ask(ctx.only, "reach", timeout=15, address=parts.hostname, port=port)
+    status = facts.get("status")
+    found = f"HTTP {status}" if status else str(facts.get("error"))[:120]
+    cause = no_service(status, str(facts.get("body", "")), found)
+    step = cause.next if status else (
+        f"is MLflow up, is mlflow.bind an address of its host, does a firewall let port {port} in?"
+    )  # fmt: skip
+    return judge(status == 200, expected, found, str(cause), next="" if status == 200 else step)
+
+
 async def _journal(ctx: _OneHost) -> Finding:
     facts = await ctx.ask(ctx.only, "journal", timeout=15)
     expected = "create, append, fsync and rename in ~/.gonogo"
@@ -129,6 +162,10 @@ async def host(
 
     async def one(check: str, work: Awaitable[Finding], expected: str) -> Row:
         return await row(f"{name}.{check}", work, expected, slow)
+
+    if ws.settings.hosts[name].role == "tower":
+        checks["shm"] = (_shm(ctx), ">= 1 GB of shared memory")
+        checks["tracking"] = (_tracking(ctx), "MLflow answers where trainings send to")
 
     slow = 620.0 if deep else CHECK_SECONDS
     try:

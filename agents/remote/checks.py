@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from agents.remote.loop import Loop
 
 NAMES = (
-    "gpu", "system", "disk", "journal", "vscode", "port",
+    "gpu", "system", "disk", "journal", "vscode", "port", "reach",
     "process", "forget",
     "docker", "docker_gpu", "kernel", "containers",
 )  # fmt: skip
-ALLOWED = ("path", "port", "image", "word", "unit", "limit", "pid", "job_id")
+ALLOWED = ("path", "port", "image", "word", "unit", "limit", "pid", "job_id", "address")
 LONGEST = 600.0
 
 

@@ -95,10 +95,11 @@ def run(argv: Sequence[str], timeout: float) -> tuple[int, str]:
 
 def answer(name: str, params: dict[str, Any]) -> dict[str, Any]:
     """{"value": facts} or {"fail": [code, sentence]}."""
-    from agents.remote import machine_containers, machine_facts
+    from agents.remote import machine_containers, machine_facts, machine_net
 
     catalogue = dict(machine_facts.PROBES)
     catalogue.update(machine_containers.PROBES)
+    catalogue.update(machine_net.PROBES)
     try:
         return {"value": catalogue[name](params)}
     except Failed as error:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import time
 
@@ -219,14 +218,6 @@ def vscode(params: dict[str, Any]) -> dict[str, Any]:
     return {"newest_ms": int(newest * 1000) or None, "now_ms": int(time.time() * 1000)}
 
 
-def port(params: dict[str, Any]) -> dict[str, Any]:
-    """{port, listening}: does anything on 127.0.0.1 take connections there."""
-    number = int(params.get("port", 0))
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
-        asking.settimeout(3)
-        return {"port": number, "listening": asking.connect_ex(("127.0.0.1", number)) == 0}
-
-
 def process(params: dict[str, Any]) -> dict[str, Any]:
     """{pid, starttime, boot}: what identifies a running process; starttime None when it is gone."""
     pid, starttime = int(params.get("pid") or 0), None
@@ -270,5 +261,4 @@ PROBES = {
     "disk": disk,
     "journal": journal,
     "vscode": vscode,
-    "port": port,
 }

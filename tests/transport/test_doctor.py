@@ -120,6 +120,41 @@ async def test_a_tower_without_a_driver_and_with_a_sleeping_daemon(sshd, tmp_pat
     assert "\x1b" not in done.stdout
 
 
+async def test_whether_a_training_reaches_mlflow(sshd, tmp_path):
+    """Asked on the host itself: what the laptop's tunnel reaches is another matter."""
+    answers = {"now": b"HTTP/1.0 200 OK\r\n\r\nOK"}
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers["now"])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    ws = workspace(tmp_path, sshd)
+    path = ws.root / "gonogo.toml"
+
+    async def row(name: str, uri: str, more: str = "") -> dict:
+        path.write_text(text + f'[training]\ntracking_uri = "{uri}"\n{more}')
+        done = await command("-C", str(ws.root), "doctor", "box", "--json")
+        return {r["id"]: r for r in json.loads(done.stdout)}[name]
+
+    text = path.read_text()
+    uri = f"http://127.0.0.1:{port}"
+    assert (await row("box.tracking", uri))["verdict"] == "PASS"
+    answers["now"] = b"HTTP/1.0 403 Forbidden\r\n\r\nInvalid Host header - possible DNS rebinding"
+    refused = await row("box.tracking", uri)
+    assert (refused["verdict"], "mlflow.allowed_hosts" in refused["next"]) == ("FAIL", True)
+    server.close()
+    away = await row("box.tracking", uri)
+    assert (away["verdict"], "mlflow.bind" in away["next"]) == ("FAIL", True)
+    assert (await row("box.tracking", ""))["verdict"] == "SKIP"
+    path.write_text(text.replace("[hosts.box]", '[hosts.box]\nbackend = "docker"'))
+    text = path.read_text()
+    assert (await row("box.shm", ""))["verdict"] == "WARN"
+    assert (await row("box.shm", "", "shm_gb = 2\n"))["verdict"] == "PASS"
+
+
 async def test_a_host_that_is_off_is_exit_code_5_within_10_s(sshd, tmp_path):
     ws = workspace(tmp_path, sshd, "server", port=1)
     began = time.monotonic()
@@ -139,6 +174,7 @@ async def test_a_host_that_takes_calls_and_never_speaks(sshd, tmp_path):
     done = await command("-C", str(ws.root), "doctor", "box", "--json", "--deep", "--drop")
     silent.close()
     rows = {row["id"]: row for row in json.loads(done.stdout)}
+    assert rows.pop("box.tracking")["verdict"] == "SKIP", "nothing to ask for"
     assert {row["verdict"] for row in rows.values()} == {"UNREACHABLE"}, rows
     assert done.exit_code == 5
     assert rows["box.drop"]["seconds"] == 0
