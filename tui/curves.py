@@ -96,10 +96,21 @@ class Points:
 
     def flush(self, series: dict[str, Series]) -> None:
         """Append what was collected to the curves."""
+        first: tuple[list[float], list[float], list[float], list[float]] | None = None
+        leader: Series | None = None
         for key, row in self._rows.items():
-            x, y, t, tokens = (np.array(part, dtype=np.float64) for part in row)
-            known = None if np.isnan(tokens).all() else np.nan_to_num(tokens)
-            series.setdefault(key, Series(key)).extend_columns(x, y, t, known)
+            curve = series.get(key)
+            if curve is None:
+                curve = series[key] = Series(key)
+            y = np.array(row[1], dtype=np.float64)
+            if first is None or (row[0], *row[2:]) != (first[0], *first[2:]):
+                x, t, tokens = (np.array(row[part], dtype=np.float64) for part in (0, 2, 3))
+                known = None if np.isnan(tokens).all() else np.nan_to_num(tokens)
+                curve.extend_columns(x, y, t, known)
+                if first is None:
+                    first, leader = row, curve
+            else:  # most journals tell all their numbers at each step
+                curve.extend_columns(x, y, t, known, leader)
         self._rows = {}
 
 

@@ -7,6 +7,7 @@ through when nobody has touched a key for a second, and sooner only where a lot 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 
 QUIET_SECONDS = 1.0
@@ -18,6 +19,14 @@ YOUNG = (5_000, 20, 1_000_000)
 WORTH, MOST = 1, 40
 """Collections of the middle generation after which a full one is worth its time in a quiet moment, and after
 which it is not left undone, key or no key. Each stands for at least 100,000 new objects that stayed."""
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system, where the C library can: old runs are parsed in a lot of it."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        import ctypes
+
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def hold() -> None:

@@ -12,7 +12,7 @@ from textual.widget import AwaitMount
 
 from tui import first
 from tui.later import load_all
-from tui.memory import Collector
+from tui.memory import Collector, give_back
 from tui.screens.room import Room
 from tui.widgets.status_header import HeaderModel, first_line
 
@@ -105,6 +105,7 @@ class Pace(Base):
         self.arrived = True
         self._remember()
         await self.fleet.store.load_beside(self.ws.runs_dir)
+        give_back()
 
     def depart(self) -> None:
         """The app ends: leave the process as it was, and the header for the next start."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tui.chart.axes import duration, label, limits, nice_step, ticks
 from tui.chart.raster import Window, column_bounds, raster, to_codes
 from tui.chart.series import Series
+from tui.curves import Points
 
 values = st.floats(-1e6, 1e6, allow_nan=False, width=32)
 
@@ -157,3 +159,56 @@ def test_durations_read_like_a_clock() -> None:
         "2h 05m",
         "1d 3h",
     ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_curves_of_the_same_points_share_their_steps_and_stay_right(seed: int) -> None:
+    """Against curves that share nothing: metrics that miss points, start late, restarts, no tokens."""
+    rng = random.Random(seed)
+    shared, alone = {}, {}
+    points, step = Points(), 0
+    names = ("loss", "learning_rate", "grad_norm", "tokens_per_s")
+    for batch in range(12):
+        for _ in range(rng.randint(1, 30)):
+            step = rng.randint(0, step) if rng.random() < 0.01 else step + 1
+            event: dict[str, object] = {"kind": "point", "step": step, "t": 1000 * step}
+            if seed % 2:
+                event["tokens"] = 10 * step
+            for number, name in enumerate(names):
+                often = 1.0 if number < 3 or batch > 4 else 0.9
+                if rng.random() < often and not (
+                    name == "grad_norm" and batch == 0 and seed % 3 == 0
+                ):
+                    event[name] = rng.choice([rng.random(), rng.random(), float("nan")])
+            points.take(event, 0)
+        rows = {k: tuple(list(part) for part in row) for k, row in points._rows.items()}
+        points.flush(shared)
+        for key, (x, y, t, tokens) in rows.items():
+            known = None if np.isnan(tokens).all() else np.nan_to_num(tokens)
+            arrays = [np.array(part, dtype=float) for part in (x, y, t)]
+            alone.setdefault(key, Series(key)).extend_columns(*arrays, known)
+        for key, curve in shared.items():
+            other = alone[key]
+            for name in ("x", "y", "t", "smooth"):
+                np.testing.assert_array_equal(getattr(curve, name), getattr(other, name), key)
+            assert (curve.tokens is None) == (other.tokens is None)
+            if curve.tokens is not None and other.tokens is not None:
+                np.testing.assert_array_equal(curve.tokens, other.tokens)
+            assert (curve.bad_at, curve.rewinds) == (other.bad_at, other.rewinds)
+
+
+def test_curves_of_the_same_points_hold_one_copy_of_their_steps() -> None:
+    series: dict[str, Series] = {}
+    points = Points()
+    for step in range(1000):
+        points.take({"step": step, "t": step, "loss": 1.0, "grad_norm": 2.0, "tokens": 4.0}, 0)
+        if step % 100 == 99:
+            points.flush(series)
+    loss, norm = series["loss"], series["grad_norm"]
+    assert np.shares_memory(loss.x, norm.x)
+    assert len(loss) == len(norm) == 1000
+    assert np.shares_memory(loss.t, norm.t)
+    assert np.shares_memory(loss.tokens, norm.tokens)
+    norm.append(2000, 1.0)
+    assert (len(loss), len(norm)) == (1000, 1001)
+    assert not np.shares_memory(loss.x, norm.x)

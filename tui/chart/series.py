@@ -14,8 +14,12 @@ BRANCHES = 16
 """Abandoned attempts that are kept for drawing; older ones are forgotten."""
 
 
+GROWTH, SPARE = 1.25, 65_536
+"""A full column is made so much longer, by at most so many values: little of it lies idle."""
+
+
 class Column:
-    """A float64 array that grows by doubling; `view` is always exactly the filled part."""
+    """A float64 array that grows with what is appended; `view` is always exactly the filled part."""
 
     def __init__(self, capacity: int = 256) -> None:
         self._data: FloatArray = np.empty(max(1, capacity), dtype=np.float64)
@@ -31,7 +35,10 @@ class Column:
 
     def _reserve(self, size: int) -> None:
         if size > len(self._data):
-            grown = np.empty(max(size, 2 * len(self._data)), dtype=np.float64)
+            grown = np.empty(
+                max(size, min(int(GROWTH * len(self._data)), len(self._data) + SPARE) + 1),
+                dtype=np.float64,
+            )
             grown[: self._size] = self._data[: self._size]
             self._data = grown
 
@@ -46,6 +53,12 @@ class Column:
         self._reserve(self._size + len(values))
         self._data[self._size : self._size + len(values)] = values
         self._size += len(values)
+
+    def copy(self, size: int) -> Column:
+        """The first `size` values in a column of their own."""
+        made = Column(size)
+        made.extend(self._data[:size])
+        return made
 
     def truncate(self, size: int) -> None:
         """Keep the first `size` values."""
@@ -80,6 +93,8 @@ class Series:
         self._t = Column()
         self._y = Column()
         self._tokens: Column | None = None
+        self._shared = False
+        """Steps, times and tokens stand in columns that curves of the same points have together."""
         self._smooth = Column()
         self._ema = Ema(weight)
         self._bad: list[int] = []
@@ -90,17 +105,17 @@ class Series:
         """Changes whenever points that stood have been taken back."""
 
     def __len__(self) -> int:
-        return len(self._x)
+        return len(self._y)
 
     @property
     def x(self) -> FloatArray:
         """Steps, shape (n,)."""
-        return self._x.view
+        return self._x.view[: len(self._y)]
 
     @property
     def t(self) -> FloatArray:
         """Seconds since the run's start, shape (n,), never going back."""
-        return self._t.view
+        return self._t.view[: len(self._y)]
 
     @property
     def y(self) -> FloatArray:
@@ -110,7 +125,7 @@ class Series:
     @property
     def tokens(self) -> FloatArray | None:
         """Tokens seen so far, shape (n,); None where the run does not count them."""
-        return None if self._tokens is None else self._tokens.view
+        return None if self._tokens is None else self._tokens.view[: len(self._y)]
 
     @property
     def smooth(self) -> FloatArray:
@@ -137,6 +152,7 @@ class Series:
 
     def append(self, x: float, y: float, t: float = 0.0, tokens: float | None = None) -> None:
         """Add a point; one that goes back in x starts a new attempt at that x."""
+        self._own()
         if len(self._x) and x <= self._x.view[-1]:
             self._rewind(x)
         if tokens is not None or self._tokens is not None:
@@ -158,10 +174,24 @@ class Series:
             self.append(x, y)
 
     def extend_columns(
-        self, x: FloatArray, y: FloatArray, t: FloatArray, tokens: FloatArray | None = None
+        self,
+        x: FloatArray,
+        y: FloatArray,
+        t: FloatArray,
+        tokens: FloatArray | None = None,
+        like: Series | None = None,
     ) -> None:
-        """Add many points at once; the arrays have shape (n,). Equal to n calls of `append`."""
+        """Add many points at once; the arrays have shape (n,). Equal to n calls of `append`.
+
+        `like` is a curve that has just taken the same x, t and tokens: where it has had the same ones all
+        the time both stand on one copy of them.
+        """
         if not len(x):
+            return
+        if like is not None and self._joins(like, len(x)):
+            self._x, self._t, self._tokens = like._x, like._t, like._tokens
+            self._shared = like._shared = True
+            self._add_values(y)
             return
         rising = bool((np.diff(x) > 0).all()) and (not len(self) or x[0] > self.x[-1])
         if not rising:
@@ -169,18 +199,36 @@ class Series:
             for point in zip(x.tolist(), y.tolist(), t.tolist(), seen, strict=True):
                 self.append(*point)
             return
+        if len(self._x) != len(self._y):  # another curve went on alone
+            self._own()
         before = float(self._t.view[-1]) if len(self._t) else -math.inf
         if tokens is not None or self._tokens is not None:
             counts = self._token_column()
             reached = float(counts.view[-1]) if len(counts) else 0.0
             new = np.full(len(x), reached) if tokens is None else tokens
             counts.extend(np.maximum.accumulate(np.maximum(new, reached)))
+        self._x.extend(x)
+        self._t.extend(np.maximum.accumulate(np.maximum(t, before)))
+        self._add_values(y)
+
+    def _add_values(self, y: FloatArray) -> None:
         y = np.where(np.abs(y) > LARGEST, np.copysign(np.inf, y), y)
         y = np.where(np.abs(y) < SMALLEST, 0.0, y)
         self._bad += (np.flatnonzero(~np.isfinite(y)) + len(self._y)).tolist()
-        self._x.extend(x)
         self._y.extend(y)
-        self._t.extend(np.maximum.accumulate(np.maximum(t, before)))
+
+    def _joins(self, like: Series, fresh: int) -> bool:
+        """Whether all of both curves' points are the same but for y; `like` has taken `fresh` more."""
+        if len(like._x) != len(like._y) or len(like) - fresh != len(self) or like.rewinds:
+            return False
+        return not len(self) or self._x is like._x
+
+    def _own(self) -> None:
+        """Columns of its own from here on."""
+        if self._shared:
+            size, self._shared = len(self._y), False
+            self._x, self._t = self._x.copy(size), self._t.copy(size)
+            self._tokens = None if self._tokens is None else self._tokens.copy(size)
 
     def _token_column(self) -> Column:
         if self._tokens is None:
