@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from agents.remote import smi
+from agents.remote import offspring, smi
 from agents.remote.child import Child, find_program
 from agents.remote.simulated import SimulatedCard
 
@@ -32,8 +32,8 @@ DRIVER_SIGNS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg")
 def memory_of_jobs(card: dict[str, Any], jobs: list[dict[str, Any]]) -> int | None:
     """Bytes of a card that our running jobs hold; None with its reason where that is not told.
 
-    A job is a session of its own. Containers are not followed, and under WSL the driver names
-    no process.
+    A job is a session of its own; a launcher may give its workers others, and their environment
+    still names it. Containers are not followed, and under WSL the driver names no process.
     """
     found = card.get("processes")
     if not isinstance(found, list):
@@ -41,11 +41,11 @@ def memory_of_jobs(card: dict[str, Any], jobs: list[dict[str, Any]]) -> int | No
             "processes", "the driver names no process"
         )
         return None
-    sessions = {job.get("pid") for job in jobs}
+    sessions, ids = {job.get("pid") for job in jobs}, {job["job_id"] for job in jobs}
     total = 0
     for pid, used in found:
         try:
-            if os.getsid(pid) in sessions:
+            if os.getsid(pid) in sessions or os.path.basename(offspring.folder_of(pid)) in ids:
                 if used is None:
                     card["reasons"]["mem_jobs"] = "the driver tells no memory of a process"
                     return None

@@ -61,18 +61,19 @@ def descendants(root: int, processes: Found) -> Found:
     return found
 
 
-def is_marked(pid: int, folder: str) -> bool:
-    """Was this process started with the environment of the job of `folder`?"""
+def folder_of(pid: int) -> str:
+    """The job folder that the environment names with which this process was started, or ""."""
     try:
         with open("/proc/%d/environ" % pid, "rb") as file:
             entries = file.read(MAX_ENVIRONMENT).split(b"\0")
     except OSError:  # of another user, or gone
-        return False
-    return ("%s=%s" % (MARK, folder)).encode("utf-8", "surrogateescape") in entries
+        return ""
+    mark = MARK.encode("ascii") + b"="
+    return next((os.fsdecode(e[len(mark) :]) for e in entries if e.startswith(mark)), "")
 
 
 def marked(folder: str, processes: Found) -> Found:
-    return [(pid, stat) for pid, stat in processes if is_marked(pid, folder)]
+    return [(pid, stat) for pid, stat in processes if folder_of(pid) == folder]
 
 
 def send(pid: int, starttime: int, number: int) -> None:

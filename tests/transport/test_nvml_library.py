@@ -66,7 +66,9 @@ async def test_the_real_bindings_read_the_card(driver, make_link, gauge):
     assert card.mem_jobs == 0
 
 
-async def test_the_share_of_our_jobs_in_the_memory(driver, sshd, make_link, gauge, tmp_path):
+async def test_the_share_of_our_jobs_in_the_memory(
+    driver, sshd, make_link, gauge, wait_until, tmp_path
+):
     path = tmp_path / "pid"
     sshd.environment["FAKE_NVML_PID"] = str(path)
     watched = make_link(gauge_interval=0.2)
@@ -78,6 +80,15 @@ async def test_the_share_of_our_jobs_in_the_memory(driver, sshd, make_link, gaug
     path.write_text(str(status.pid))
     await gauge(watched, lambda g: g.gpus and g.gpus[0].mem_jobs == 2 * 2**30)
     await link.stop_job(job.job_id, 0)
+    await gauge(watched, lambda g: g.gpus and g.gpus[0].mem_jobs == 0)
+    worker = tmp_path / "worker"
+    script = f"setsid sh -c 'echo $$ >{worker}; sleep 60; true' & sleep 60"  # as a launcher may do
+    job = await link.start_job(JobSpec("launcher", ("sh", "-c", script)))
+    await wait_until(lambda: worker.exists() and worker.read_text().strip())
+    path.write_text(worker.read_text().strip())
+    await gauge(watched, lambda g: g.gpus and g.gpus[0].mem_jobs == 2 * 2**30)
+    await link.stop_job(job.job_id, 0)
+    path.write_text(str(os.getpid()))
 
 
 async def test_a_segmentation_fault_in_the_driver_costs_only_that_rung(driver, make_link, gauge):
