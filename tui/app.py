@@ -69,6 +69,8 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         "jobs": later("tui.screens.jobs", "JobsScreen"),
     }
     DEFAULT_MODE = "roadmap"
+    VERTICAL_BREAKPOINTS = [(0, "-squat"), (22, "-roomy")]
+    """Of dialogs; rooms have their own."""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "quit", "Quit", show=False, id="app.quit_now"),
         Binding("ctrl+p", "command_palette", "Commands", show=False, id="app.palette"),
@@ -122,6 +124,9 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         self.call_after_refresh(self.painted)
         for warning in self.ws.warnings:
             if warning == self.ws.journal.problem:  # the banner and the recovery screen say it
+                continue
+            asked = self.ws.needs_reconcile and not self.ws.read_only
+            if asked and warning.endswith("settles it."):  # a dialog asks
                 continue
             self.notify(warning, severity="warning", timeout=12, markup=False)
 
@@ -224,7 +229,7 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         if self.current_mode != "roadmap":
             self.switch_mode("roadmap")
         else:
-            self.leave_app()
+            self.leave_asking()
 
     def get_system_commands(self, screen: Screen[Any]) -> Any:
         """The palette: only what can be done now."""

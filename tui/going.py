@@ -15,6 +15,7 @@ from tui.widgets.key_bar import KeyBar
 if TYPE_CHECKING:
     from tui.roadmap.state import State
     from tui.screens.command import CommandScreen
+    from tui.screens.dialogs import ConfirmScreen
     from tui.screens.edit import EditScreen
     from tui.screens.journal import JournalScreen
     from tui.screens.notes import NotesScreen
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tui.screens.room import Room
 else:
     CommandScreen = later("tui.screens.command", "CommandScreen")
+    ConfirmScreen = later("tui.screens.dialogs", "ConfirmScreen")
     EditScreen = later("tui.screens.edit", "EditScreen")
     JournalScreen = later("tui.screens.journal", "JournalScreen")
     NotesScreen = later("tui.screens.notes", "NotesScreen")
@@ -104,6 +106,16 @@ class Going(Saving):
         """Write a note; what cannot be written stays in its editor."""
         if await self.commit(lambda: self.ws.note(section, text, self.actor), seen) is None:
             screen.not_saved(section, text)
+
+    @work(group="dialog", exclusive=True, exit_on_error=False)
+    async def leave_asking(self) -> None:
+        """`q`: out at once, unless something would be cut off that the hosts do not go on with."""
+        cut = {"verify": "Checks are running; what they found is not recorded.",
+               "fetch": "A file is being fetched; it goes on from here the next time."}  # fmt: skip
+        said = [cut[w.group] for w in self.workers if w.group in cut and not w.is_finished]
+        if said and not await self.push_screen_wait(ConfirmScreen("Leave now?", said[0])):
+            return
+        self.leave_app()
 
     def leave_app(self) -> None:
         """Save what was typed and end; where it cannot be saved, say so and stay."""

@@ -40,7 +40,9 @@ def section_head(section: Section, ws: Workspace) -> list[Row]:
     ]
     if section.goal:
         goal = Content.styled(f" {section.goal}", DIM)
-        head.append(Row(f"goal:{section.id}", lambda _width: goal, selectable=False))
+        head.append(
+            Row(f"goal:{section.id}", lambda width: goal.truncate(width, ellipsis=True), False)
+        )
     return head
 
 

@@ -73,3 +73,26 @@ async def test_a_dialog_gives_way_to_one_sentence_and_keeps_what_was_typed(
         await pilot.resize_terminal(80, 24)
         await pilot.press("enter", "enter", "enter", "enter")
         await until(pilot, lambda: workspace.state.costs, 5, "saved")
+
+
+@pytest.mark.parametrize("size", [(60, 16), (80, 24)])
+async def test_all_of_a_dialog_is_seen_in_a_small_terminal(
+    workspace: Workspace, size: tuple[int, int]
+) -> None:
+    app = GonogoApp(workspace)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        for room, key, more in (
+            ("1", "dollar_sign", ()), ("1", "w", ()), ("1", "x", ()), ("1", "n", ()),
+            ("2", "d", ("space",)), ("3", "i", ()), ("1", "question_mark", ()), ("1", "enter", ()),
+        ):  # fmt: skip
+            await pilot.press(room, key, *more)
+            await pilot.pause()
+            assert app.room is None, key
+            inside = app.screen.query_one(".dialog").region.shrink((1, 1, 1, 1))
+            for part in app.screen.query(".dialog > *"):
+                if part.display and part.region.height:
+                    assert inside.contains_region(part.region), (room, key, part, part.region)
+            assert app.screen.query(".dialog--hint").first().region.height
+            await pilot.press("escape")
+            await pilot.pause()

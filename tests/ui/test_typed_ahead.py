@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from textual import events
 from textual.widgets import Input
@@ -9,7 +11,7 @@ from textual.widgets import Input
 from tests.ui.conftest import until
 from tui.app import GonogoApp
 from tui.roadmap.workspace import Workspace
-from tui.screens.dialogs import FormScreen
+from tui.screens.dialogs import ConfirmScreen, FormScreen
 from tui.screens.roadmap import RoadmapScreen
 from tui.widgets.filter_line import FilterLine
 
@@ -145,3 +147,28 @@ async def test_a_dialog_shows_what_it_was_asked_for(workspace: Workspace) -> Non
         await until(pilot, lambda: idle(app), 5, "the keys")
         assert isinstance(app.screen, FormScreen)
         assert app.screen.query_one(Input).value == "soon"
+
+
+async def test_q_asks_while_checks_run(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = GonogoApp(workspace)
+    held = asyncio.Event()
+
+    async def slow(*_args: object) -> list[object]:
+        await held.wait()
+        return []
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        monkeypatch.setattr(app.fleet, "verify", slow)
+        await pilot.press("v", "q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen), 5, "the question")
+        await pilot.press("n")
+        await until(pilot, lambda: app.room is not None, 5, "stays")
+        held.set()
+        await until(
+            pilot, lambda: not [w for w in app.workers if w.group == "verify"], 5, "the checks"
+        )
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running, 5, "the end")
