@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-FIRST = ("tui.chart.plot", "tui.curves", "tui.notices", "tui.screens.live", "agents.link")
-"""Loaded before the others: curves and links are what a person waits for next."""
+FIRST = ("tui.chart.plot", "tui.curves", "tui.screens.live")
+"""Loaded before the others: curves are what a person waits for next."""
 
 ALSO = (
-    "agents.tunnel", "tui.roadmap.verify", "tui.roadmap.bindings", "tui.roadmap.export",
+    "agents.link", "agents.tunnel", "tui.roadmap.verify", "tui.roadmap.bindings", "tui.roadmap.export",
     "textual.widgets._toast", "textual.command",
 )  # fmt: skip
 """Imported inside of functions, so that no name of theirs stands here."""
@@ -63,6 +65,27 @@ def later(module: str, *names: str) -> Any:
     made = tuple(Later(module, name) for name in names)
     _names.extend(made)
     return made[0] if len(made) == 1 else made
+
+
+POLITE = 0.0005
+"""Seconds after which the importing thread lets the app go on; Python's own 5 ms are felt at each step."""
+
+
+@contextmanager
+def politely() -> Iterator[None]:
+    """While a thread imports, the app gets its turn soon."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(POLITE)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def load_first() -> None:
+    """Import what reads and draws curves; runs in a thread beside the app."""
+    for module in FIRST:
+        importlib.import_module(module)
 
 
 def load_all() -> None:

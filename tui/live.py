@@ -258,8 +258,11 @@ class LiveStore:
                 self._grown.discard(key)
         return any(not self.runs[key].loading for key in self._grown)
 
-    async def load_beside(self, runs_dir: Path) -> None:
-        """`load_mirrors` for an app: newest run first, in steps between which keys are answered."""
+    async def load_beside(self, runs_dir: Path, begun: Callable[[], object]) -> None:
+        """`load_mirrors` for an app: newest run first, in steps between which keys are answered.
+
+        `begun` is called when the first step of a run has been read.
+        """
         for path in newest_first(runs_dir):
             key = (path.parent.parent.name, path.parent.name)
             if key in self.runs:
@@ -268,6 +271,8 @@ class LiveStore:
             try:
                 while run.read(STEP):
                     self.version += 1
+                    if run.offset <= STEP:
+                        begun()
                     await asyncio.sleep(0)
             finally:
                 run.loading = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from textual import events
 from textual.widget import AwaitMount
 
 from tui import first
-from tui.later import load_all
+from tui.later import load_all, load_first, politely
 from tui.memory import Collector, give_back
 from tui.screens.room import Room
 from tui.widgets.status_header import HeaderModel, first_line
@@ -89,9 +90,18 @@ class Pace(Base):
         self.plan_changed()
 
     async def _arrive(self) -> None:
-        await asyncio.to_thread(load_all)
-        self.ws.checks_wanted = True
-        await asyncio.to_thread(lambda: self.ws.bindings)
+        with politely():
+            await asyncio.to_thread(load_first)
+            self.run_worker(
+                self._read_old_runs(),
+                name="runs",
+                group="runs",
+                exit_on_error=False,
+                exclusive=True,
+            )
+            await asyncio.to_thread(load_all)
+            self.ws.checks_wanted = True
+            await asyncio.to_thread(lambda: self.ws.bindings)
         self.check_keymap()
         self.state_changed()
         self._collector.settle()
@@ -104,7 +114,10 @@ class Pace(Base):
             )
         self.arrived = True
         self._remember()
-        await self.fleet.store.load_beside(self.ws.runs_dir)
+
+    async def _read_old_runs(self) -> None:
+        draw = functools.partial(self.frame, at_once=True)
+        await self.fleet.store.load_beside(self.ws.runs_dir, draw)
         give_back()
 
     def depart(self) -> None:
