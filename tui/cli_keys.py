@@ -11,7 +11,7 @@ from tui.cli_common import Run, common
 @common
 def keys(run: Run) -> None:
     """List the keys, their actions and the ids for [keymap] in gonogo.toml."""
-    from tui.keymap import checked, scopes
+    from tui.keymap import Entry, checked, scopes
     from tui.roadmap.errors import WorkspaceError
 
     try:
@@ -19,7 +19,14 @@ def keys(run: Run) -> None:
     except WorkspaceError:
         keymap = {}
     good, problems = checked(keymap)
-    entries = {(e.place, e.id): e for found in scopes().values() for e in found}
+    entries: dict[tuple[str, str], Entry] = {}
+    named: set[str] = set()
+    for place, owned in scopes().items():
+        room = place.islower()  # a dialog repeats the ids of the rooms it serves
+        for entry in owned:
+            if room or entry.id not in named:
+                entries.setdefault((entry.place, entry.id), entry)
+        named |= {entry.id for entry in owned}
     order = {"everywhere": 0, "lists": 1}
     found = [
         {"id": e.id, "key": good.get(e.id, e.key), "where": e.place, "does": e.does}

@@ -68,7 +68,8 @@ def scopes() -> dict[str, list[Entry]]:
     shared = list(own_entries(Room, "everywhere")) + list(own_entries(RowList, "lists"))
     found: dict[str, list[Entry]] = {}
     for mode, room in GonogoApp.MODES.items():
-        own = list(own_entries(_real(room), mode))
+        mro = [c for c in _real(room).__mro__ if issubclass(c, Room) and c is not Room]
+        own = [entry for owner in mro for entry in own_entries(owner, mode)]
         taken = {key for e in own for key in e.key.split(",")}
         rest = [e for e in shared if not taken & set(e.key.split(","))]
         found[mode] = [*own, *rest, *everywhere]

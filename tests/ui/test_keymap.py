@@ -18,14 +18,14 @@ def with_keys(workspace: Workspace, keymap: str) -> Workspace:
 
 
 async def test_swapped_keys_work_and_are_shown(workspace: Workspace) -> None:
-    ws = with_keys(workspace, '"box.tick" = "t"\n"box.verify" = "space"\n"app.help" = "h"')
+    ws = with_keys(workspace, '"box.tick" = "t"\n"box.verify" = "space"\n"app.help" = "b"')
     app = GonogoApp(ws)
     async with app.run_test(size=(120, 36), notifications=True) as pilot:
         await until(pilot, lambda: app.arrived, 10, "all is imported")
         shown = app.screen.query_one(KeyBar).render().plain
         assert "t tick" in shown
         assert "space verify" in shown
-        assert "h help" in shown
+        assert "b help" in shown
         await pilot.press("t")
         await until(pilot, lambda: "S0.T1" in ws.state.ticks, 5, "ticked by t")
         assert not [n for n in app._notifications if "keymap" in n.message]
@@ -60,6 +60,8 @@ def test_no_two_actions_share_a_key() -> None:
         for entry in entries:
             for key in entry.key.split(","):
                 assert keys.setdefault(key, entry.id) == entry.id, (place, key)
+    assert {"box.tick", "list.fold", "stage.next"} <= {e.id for e in scopes()["roadmap"]}
+    assert checked({"list.fold": "t"}) == ({"list.fold": "t"}, [])
     assert checked({}) == ({}, [])
 
 
