@@ -6,12 +6,17 @@ import math
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tui.cli_common import USAGE, Run, common
 from tui.curves import CURVES, TITLES, find_runs, lines_of
+
+if TYPE_CHECKING:
+    from tui.fleet import Fleet
+    from tui.live import RunView
+    from tui.roadmap.workspace import Workspace
 
 NOT_FOUND = 1
 AXES = ("step", "relative", "wall", "samples", "tokens")
@@ -29,6 +34,10 @@ AXES = ("step", "relative", "wall", "samples", "tokens")
     "--smooth", type=click.FloatRange(0, 1, max_open=True), default=0.8, show_default=True,
     help="TensorBoard's smoothing weight; 0 shows raw values only.",
 )  # fmt: skip
+@click.option(
+    "--mlflow", "tracked", metavar="RUN_ID", multiple=True,
+    help="Also this run of the tracking server, whoever started it; can be given again.",
+)  # fmt: skip
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Save the picture.")
 @click.option("--png", type=click.Path(path_type=Path, dir_okay=False), help="Save by matplotlib.")
 @click.option("--csv", type=click.Path(path_type=Path, dir_okay=False), help="Save every point.")
@@ -40,7 +49,7 @@ AXES = ("step", "relative", "wall", "samples", "tokens")
 def curve(
     run: Run, names: tuple[str, ...], metric: str, axis: str, log_y: bool, robust: bool,
     difference: bool, at: float | None, smooth: float, svg: Path | None, png: Path | None,
-    csv: Path | None, width: int | None, height: int | None,
+    csv: Path | None, width: int | None, height: int | None, tracked: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Draw the curves of RUN (a job id, a run's name or an arm); without one, the newest pair."""
     from rich.console import Console
@@ -55,10 +64,12 @@ def curve(
     store = LiveStore()
     store.load_mirrors(workspace.runs_dir)
     try:
-        runs = find_runs(store, names) if names else store.pair()
+        runs = find_runs(store, names) if names else [] if tracked else store.pair()
     except KeyError as missing:
         known = ", ".join(sorted(r.job_id for r in store.runs.values())) or "none yet"
         run.fail(f"There is no run {missing.args[0]}; known: {known}.", "UnknownRun", NOT_FOUND)
+    if tracked:
+        runs = [*runs, *_tracked(run, workspace, tracked, metric)]
     lines = lines_of(runs, metric)
     for line in lines:
         line.series.resmooth(smooth)
@@ -90,6 +101,36 @@ def curve(
         click.echo(plain(rows))
     for name, count in saved.items():
         click.echo(f"saved {name} ({count:,} bytes)", file=sys.stderr)
+
+
+def _tracked(run: Run, workspace: Workspace, ids: tuple[str, ...], metric: str) -> list[RunView]:
+    """Those runs of the tracking server with the points of one metric."""
+    import asyncio
+    import time
+
+    from tui.cli_jobs import UNREACHABLE, with_fleet
+    from tui.mlflow_rest import MlflowError
+    from tui.mlflow_runs import run_by_id
+    from tui.tracked import TrackedRun, connected, fetch
+
+    def load(base: str) -> list[RunView]:
+        found: list[RunView] = []
+        for run_id in ids:
+            one = TrackedRun(run_by_id(base, run_id))
+            points = fetch(base, one, metric, time.monotonic())
+            if points is not None:
+                one.take(metric, points)
+            found.append(one)
+        return found
+
+    async def work(fleet: Fleet) -> list[RunView]:
+        return await asyncio.to_thread(load, await connected(fleet))
+
+    try:
+        return with_fleet(run, workspace, work, passing=(MlflowError,))
+    except MlflowError as problem:
+        code = UNREACHABLE if problem.status in (0, 503) else NOT_FOUND
+        run.fail(str(problem), "MlflowError", code)
 
 
 def _summary(series: Any, name: str, arm: str) -> dict[str, Any]:

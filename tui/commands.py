@@ -190,6 +190,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("undo", "undo", "take back your last action", _call("action_undo"), writes=True),
     Command("redo", "redo", "do it again", _call("action_redo"), writes=True),
     Command("decide", "decide", "GO, NO-GO or HOLD", _call("decide"), writes=True),
+    Command("runs", "runs", "pick runs of MLflow for the chart", _call("action_runs")),
     Command("ro", "ro", "read-only on or off", _call("action_toggle_read_only")),
     Command("recover", "recover", "show a damaged line of the state file", _call("action_recover")),
     Command(

@@ -146,10 +146,9 @@ def lines_of(
                 if (end is None or end >= run.first_t)
                 and not (isinstance(ended, int) and begin > ended)
             )
+        scale = samples_per_step(run.start)
         lines.append(
-            CurveLine(
-                series, run.name, color, run.arm, run.first_t, samples_per_step(run.start), outages
-            )
+            CurveLine(series, run.name, color, run.arm, run.first_t, scale, outages, run.away)
         )
     return tuple(lines)
 

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from tui.roadmap.verify import verify
     from tui.roadmap.workspace import Workspace
     from tui.settings import HostSettings
+    from tui.tracked import TrackedRuns
 else:
     HostLink, HostSpec = later("agents", "HostLink", "HostSpec")
     EnergyMeter = later("tui.energy", "EnergyMeter")
     TunnelView, look, stable_port = later("tui.lights", "TunnelView", "look", "stable_port")
     require_gate = later("tui.roadmap.gate_lock", "require_gate")
     verify = later("tui.roadmap.verify", "verify")
+    TrackedRuns = later("tui.tracked", "TrackedRuns")
 
 LIGHTS_SECONDS = 5.0
 """Between two looks at the tunnel's lights."""
@@ -89,6 +91,14 @@ class Fleet:
     def energy(self) -> EnergyMeter:
         """What the jobs' cards use."""
         return EnergyMeter(self.workspace.runs_dir)
+
+    @cached_property
+    def tracked(self) -> TrackedRuns:
+        """Runs of the tracking server that were picked to be drawn too."""
+        return TrackedRuns(self.mlflow_base, self._tracked_changed, self.store.clock)
+
+    def _tracked_changed(self) -> None:
+        self.store.version += 1
 
     def start(self) -> None:
         """Begin to connect to every host; one host's trouble never touches another's."""
@@ -165,6 +175,20 @@ class Fleet:
                 port = settings.local_port or stable_port(self.workspace.root, settings.host)
                 self._tunnel = await self.links[settings.host].open_tunnel(settings.port, port)
             return self._tunnel
+
+    async def mlflow_base(self) -> str:
+        """The address of MLflow on this machine. Raises MlflowError without a host for it."""
+        from tui.mlflow_rest import MlflowError
+
+        host = self.workspace.settings.mlflow.host
+        if host not in self.links:
+            raise MlflowError(f"There is no host {host!r} for MLflow: name it in gonogo.toml.")
+        return (await self.tunnel()).url
+
+    def watch_tracked(self) -> None:
+        """Load the picked runs and keep them fresh for as long as the fleet lives."""
+        if "tracked" not in self._tasks:
+            self._tasks["tracked"] = asyncio.create_task(self.tracked.watch(), name="tracked")
 
     def start_tunnel(self) -> None:
         """Keep MLflow's tunnel open and its lights known for as long as the fleet lives."""

@@ -62,6 +62,9 @@ class RunView:
     first_t: int | None = None
     points: Points = field(default_factory=Points)
 
+    away = False
+    """Its curves come from a server that does not answer now; never so for a mirrored file."""
+
     @property
     def name(self) -> str:
         """The run's name, else the job's."""

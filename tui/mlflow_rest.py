@@ -2,47 +2,107 @@
 
 The laptop app does not install mlflow (167 MB of imports); the REST API is stable and documented:
 https://mlflow.org/docs/latest/rest-api.html
+
+Only the loopback is called: no proxy of the environment is asked and no redirect followed. An answer
+is bounded in bytes and in time, and whatever is wrong with it becomes one MlflowError.
 """
 
 from __future__ import annotations
 
 import html
+import http.client
 import json
 import re
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-LIMIT = 64 * 2**20
-"""Bytes of one answer that are read at most."""
+LIMIT = 16 * 2**20
+"""Bytes of one answer that are read at most; a page of history has about 3 MB."""
+
+CHUNK = 256 * 1024
+"""Bytes between two looks at the clock."""
 
 INFINITE = 1.7e308
 """MLflow's SQL store keeps infinities as +-1.797e308 (mlflow/mlflow#22826)."""
 
+RUN_TAG = "gonogo.run_id"
+"""Tag of the runs that our own trainings report."""
+
 
 class MlflowError(Exception):
-    """The server did not answer as documented; the text is one sentence."""
+    """The server did not answer as documented; the text is one sentence. `status` is 0 without an answer."""
+
+    def __init__(self, text: str, status: int = 0) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """A redirect is an error: it may lead anywhere."""
+
+    def redirect_request(self, *_args: Any, **_kwargs: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
+
+
+def _request(base: str, path: str, data: bytes | None = None) -> urllib.request.Request:
+    if not base.startswith("http://127.0.0.1:"):
+        raise MlflowError(f"refusing to call {base}: MLflow is reached on the loopback only")
+    headers = {"Content-Type": "application/json"}
+    return urllib.request.Request(f"{base}{path}", data=data, headers=headers)  # noqa: S310
+
+
+def _body(answer: Any, limit: int, seconds: float) -> bytes:
+    """All of an answer. ValueError when it is longer than `limit`, TimeoutError when it takes too long."""
+    until, parts, size = time.monotonic() + seconds, [], 0
+    while part := answer.read1(CHUNK):
+        size += len(part)
+        if size > limit:
+            raise ValueError(f"it is longer than {limit // 2**20} MiB")
+        if time.monotonic() > until:
+            raise TimeoutError(f"it was not complete after {seconds:g} s")
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _refusal(problem: urllib.error.HTTPError, path: str) -> MlflowError:
+    if problem.code == 503:
+        return MlflowError("MLflow is out of reach: the link to its host is down (answer 503)", 503)
+    if 300 <= problem.code < 400:
+        return MlflowError(f"MLflow answered {path} with a redirect, which is not followed", 300)
+    try:
+        text = _said(problem)
+    except (OSError, http.client.HTTPException):
+        text = ""
+    return MlflowError(f"MLflow answered {problem.code} to {path}: {text}", problem.code)
 
 
 def call(base: str, path: str, body: dict[str, Any] | None = None, timeout: float = 10) -> Any:
     """One call: GET without a body, POST with one. Raises MlflowError."""
-    if not base.startswith("http://127.0.0.1:"):
-        raise MlflowError(f"refusing to call {base}: MLflow is reached on the loopback only")
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(  # noqa: S310  (checked above)
-        f"{base}{path}", data=data, headers={"Content-Type": "application/json"}
-    )
+    plain = path.partition("?")[0]
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            return json.loads(answer.read(LIMIT))
+        with _opener.open(_request(base, path, data), timeout=timeout) as answer:
+            raw = _body(answer, LIMIT, timeout)
     except urllib.error.HTTPError as problem:
+        raise _refusal(problem, plain) from problem
+    except urllib.error.URLError as problem:
+        raise MlflowError(f"MLflow did not answer {plain}: {problem.reason}") from problem
+    except (OSError, ValueError, http.client.HTTPException) as problem:
+        reason = str(problem) or type(problem).__name__
+        raise MlflowError(f"MLflow did not answer {plain}: {reason}") from problem
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError) as problem:
         raise MlflowError(
-            f"MLflow answered {problem.code} to {path}: {_said(problem)}"
+            f"MLflow's answer to {plain} is no JSON that can be read", 200
         ) from problem
-    except (OSError, ValueError) as problem:
-        raise MlflowError(f"MLflow did not answer {path}: {problem}") from problem
 
 
 def _said(problem: urllib.error.HTTPError) -> str:
@@ -55,14 +115,12 @@ def _said(problem: urllib.error.HTTPError) -> str:
 
 def get_text(base: str, path: str, timeout: float = 10) -> tuple[int, str]:
     """(status, text) of one GET; status 0 with the reason when no answer came."""
-    if not base.startswith("http://127.0.0.1:"):
-        raise MlflowError(f"refusing to call {base}: MLflow is reached on the loopback only")
     try:
-        with urllib.request.urlopen(f"{base}{path}", timeout=timeout) as answer:  # noqa: S310
+        with _opener.open(_request(base, path), timeout=timeout) as answer:
             return answer.status, answer.read(4096).decode("utf-8", "replace")
     except urllib.error.HTTPError as problem:
         return problem.code, problem.read(4096).decode("utf-8", "replace")
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, http.client.HTTPException) as problem:
         return 0, str(problem)
 
 
@@ -73,7 +131,7 @@ def find_run(base: str, run_id: str) -> dict[str, Any] | None:
     wanted = run_id.replace("'", "")
     body = {
         "experiment_ids": ids,
-        "filter": f"tags.`gonogo.run_id` = '{wanted}'",
+        "filter": f"tags.`{RUN_TAG}` = '{wanted}'",
         "max_results": 2,
     }
     runs = call(base, "/api/2.0/mlflow/runs/search", body).get("runs", [])

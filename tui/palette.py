@@ -36,6 +36,7 @@ def system_commands(app: GonogoApp) -> Iterator[tuple[str, str, Callable[[], obj
                 functools.partial(app.action_room, mode),
             )
     yield "Attention", "What wants a person", app.attend
+    yield "MLflow runs", "Pick runs of the tracking server for the chart", app.action_runs
     yield "Export costs", "Write exports/costs.csv", app.export_costs
     yield "Help", "Keys and marks", app.action_help
     if not app.ws.read_only:

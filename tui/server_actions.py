@@ -15,9 +15,11 @@ from tui.vocabulary import clip, size
 if TYPE_CHECKING:
     from agents import JobStatus
     from tui.screens.dialogs import ChoiceScreen, ConfirmScreen
+    from tui.screens.runs import RunsScreen
     from tui.server_kit import ServerKit
 else:
     ChoiceScreen, ConfirmScreen = later("tui.screens.dialogs", "ChoiceScreen", "ConfirmScreen")
+    RunsScreen = later("tui.screens.runs", "RunsScreen")
     ServerKit = later("tui.server_kit", "ServerKit")
 
 PATIENCE = 600.0
@@ -62,6 +64,12 @@ class ServerActions(Actions):
             webbrowser.open(tunnel.url)
         elif choice == "down":
             self._run_kit(kit, "down")
+
+    def action_runs(self) -> None:
+        """Pick runs of the tracking server for the chart of Live."""
+        self.action_room("live")
+        self.fleet.watch_tracked()
+        self.push_screen(RunsScreen(self.fleet))
 
     @work(group="kit", exclusive=True, exit_on_error=False)
     async def _run_kit(self, kit: ServerKit, what: str) -> None:

@@ -35,6 +35,11 @@ EXPERIMENT = "gonogo"
 RUN_TAG = "gonogo.run_id"
 
 
+def tag_of(run: object) -> str:
+    """The id of a journal's run as the value of RUN_TAG."""
+    return "".join(c for c in str(run) if c.isalnum() or c in "-_")[:100]
+
+
 class RunDeleted(Exception):
     """The run was deleted on the server; it is not for the follower to bring it back."""
 
@@ -177,7 +182,7 @@ class Tracker:
 
     def _find_or_create(self, start: dict[str, Any]) -> str:
         """The MLflow run of a start event, by its tag: a lost answer to a creation makes no second."""
-        key = "".join(c for c in str(start.get("run")) if c.isalnum() or c in "-_")[:100]
+        key = tag_of(start.get("run"))
         name = str(start.get("name") or key)[:200]
         experiment = self.client.get_experiment_by_name(EXPERIMENT)
         experiment_id = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -102,3 +103,65 @@ async def test_the_table_its_log_and_the_stop(tmp_path: Path, monkeypatch) -> No
         await until(pilot, lambda: jobs[key].state is JobState.stopped, 15, "the queue stopped")
         assert "not started: two" in jobs[key].detail
         assert jobs["tower", one.job_id].state is JobState.stopped
+
+
+async def test_jobs_of_hosts_that_are_away_are_listed_from_the_mirror(tmp_path: Path) -> None:
+    text = '[hosts.tower]\nssh = "127.0.0.1"\nport = 1\n'
+    ws = Workspace.create(tmp_path / "ws", settings_text=text)
+    ago = int(time.time() * 1000) - 3 * 3_600_000
+    for job, end in (
+        ("cut-20260101-000000-aaaa", ""),
+        ("over-20260101-000000-bbbb", f'{{"v":1,"kind":"end","t":{ago},"status":"succeeded"}}\n'),
+        ("odd-20260101-000000-cccc", f'{{"v":1,"kind":"end","t":{ago},"status":"failed"}}\n'),
+    ):
+        folder = ws.runs_dir / "tower" / job
+        folder.mkdir(parents=True)
+        (folder / "run.jsonl").write_text(
+            f'{{"v":1,"kind":"start","t":{ago},"name":"{job[:4]}","max_steps":9}}\n'
+            f'{{"v":1,"kind":"point","t":{ago},"step":3,"loss":1.0}}\n{end}'
+        )
+    line = "step %06d\n"
+    log = ws.runs_dir / "tower" / "cut-20260101-000000-aaaa" / "log.txt"
+    log.write_text("the needle\n" + "".join(line % n for n in range(100_000)) + "Needle 2\n")
+    app = GonogoApp(ws)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await pilot.press("8")
+        await until(pilot, lambda: len(table(app)) == 4, 20, "three jobs in the table")
+        rows = {row.split()[0]: row.split() for row in table(app)[1:]}
+        assert {"unknown", "3/9"} <= set(rows["cut-"])
+        assert "succeeded" in rows["over"]
+        assert "failed" in rows["odd-"]
+        app.screen.query_one("#job-table", RowList).select("tower/cut-20260101-000000-aaaa")
+        detail = app.screen.query_one("#job-detail", Static)
+        told = "last point 3h ago, link down"
+        await until(pilot, lambda: told in str(detail.content), 10, "the age of what is known")
+        await pilot.press("X")
+        assert isinstance(app.screen, JobsScreen)
+
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log is open")
+        screen = app.screen
+        lines, hint = screen.query_one("#lines", RowList), screen.query_one("#log-hint", Label)
+        await pilot.press("slash")
+        screen.query_one("#search", Input).value = "needle"
+        await pilot.press("enter")
+        await until(pilot, lambda: "2 of 2" in str(hint.content), 20, "all of it is searched")
+        assert lines.rows[lines.cursor].draw(80).plain == "Needle 2"
+        await pilot.press("N")
+        assert lines.rows[lines.cursor].draw(80).plain == "the needle"
+        assert "1 of 2" in str(hint.content)
+        assert "bytes after this" in lines.rows[-1].draw(80).plain
+        await pilot.press("n")
+        assert lines.rows[lines.cursor].draw(80).plain == "Needle 2"
+        await pilot.press("N", "f")
+        assert lines.cursor == len(lines.rows) - 1
+
+
+async def test_an_empty_table_says_that_nobody_could_be_asked(tmp_path: Path) -> None:
+    text = '[hosts.tower]\nssh = "127.0.0.1"\nport = 1\n'
+    app = GonogoApp(Workspace.create(tmp_path / "ws", settings_text=text))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("8")
+        shown = str(app.screen.query_one("#job-detail", Static).content)
+        assert "tower cannot be reached" in shown
+        assert "no job on any host" not in shown

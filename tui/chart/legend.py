@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui.chart.axes import clock, duration, label
 from tui.chart.difference import Difference
-from tui.chart.plot import Plot
+from tui.chart.plot import Plot, color_role
 from tui.chart.view import AXIS_NAMES, LETTERS, CurveLine, View, pair_of, value_at
 
 Run = tuple[str, str]
@@ -21,7 +21,7 @@ def legend(
         last = label(float(series.smooth[-1] if view.weight else series.y[-1]))
         letter = f"{LETTERS[index % 26]} " if len(shown) > 1 else ""
         sign = "--" if plain else "──"
-        runs.append((f"  {letter}{sign} {line.name} {last}", f"line-{line.color % 4}"))
+        runs.append((f"  {letter}{sign} {line.name} {last}", color_role("line", line)))
         facts = []
         if series.rewinds:
             facts.append(f"attempt {series.rewinds + 1}")
@@ -71,7 +71,7 @@ def readout(lines: tuple[CurveLine, ...], view: View) -> list[Run]:
         )
         if view.weight and raw is not None:
             text += f" (raw {label(raw)})"
-        runs.append((text, f"line-{line.color % 4}"))
+        runs.append((text, color_role("line", line)))
         if shown is not None:
             values[id(line)] = shown
     pair = pair_of(lines)

@@ -25,7 +25,7 @@ LEFT = 8
 Run = tuple[str, str]
 Rows = list[list[Run]]
 
-KINDS = ("line", "raw", "old")
+KINDS = ("line", "raw", "old", "line-away")
 ROLES = (
     *(f"{kind}-{number}" for kind in KINDS for number in range(4)),
     *("axis", "title", "note", "mark", "band", "cross", "difference", "interval"),

@@ -52,7 +52,9 @@ class Plot:
 
 
 def color_role(kind: str, line: CurveLine) -> str:
-    """The style name of a curve: line-0 to line-3, raw-…, old-…."""
+    """The style name of a curve: line-0 to line-3, raw-…, old-…, line-away-… for one that is not fresh."""
+    if kind == "line" and line.away:
+        kind = "line-away"
     return f"{kind}-{line.color % 4}"
 
 

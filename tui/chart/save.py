@@ -29,6 +29,8 @@ TERMINAL: Mapping[str, str] = {
     "axis": "bright_black", "title": "bold", "note": "italic bright_black", "mark": "bold red",
     "band": "red", "cross": "bold", "difference": "bold green", "interval": "green",
     "line-0": "bold cyan", "line-1": "bold yellow", "line-2": "bold green", "line-3": "bold red",
+    "line-away-0": "dim cyan", "line-away-1": "dim yellow", "line-away-2": "dim green",
+    "line-away-3": "dim red",
     "raw-0": "dim cyan", "raw-1": "dim yellow", "raw-2": "dim green", "raw-3": "dim red",
     "old-0": "dim cyan", "old-1": "dim yellow", "old-2": "dim green", "old-3": "dim red",
 }  # fmt: skip

@@ -40,6 +40,8 @@ class CurveLine:
     origin_ms: int | None = None
     samples_per_step: int | None = None
     outages: tuple[tuple[float, float | None], ...] = ()
+    away: bool = False
+    """Its server does not answer: drawn dim, there may be more of it by now."""
 
     def positions(self, axis: str, branch: Branch | None = None) -> FloatArray:
         """Where the points lie on that axis, shape (n,); empty where the run does not know it."""

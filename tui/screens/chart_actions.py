@@ -13,6 +13,7 @@ from textual.widget import Widget
 from tui.chart.save import SaveError, check_name, plain, save
 from tui.curves import CURVES, TITLES, file_stem
 from tui.screens.dialogs import ChoiceScreen, Entry, FormScreen
+from tui.tail import clean
 from tui.widgets.curve import CHART_KEYS, Curve
 from tui.widgets.key_bar import Key
 
@@ -77,15 +78,22 @@ class ChartActions(Widget):
 
     def action_metric(self) -> None:
         """Next metric."""
-        self.show_metric(CURVES[(CURVES.index(self.metric) + 1) % len(CURVES)])
+        at = CURVES.index(self.metric) if self.metric in CURVES else -1
+        self.show_metric(CURVES[(at + 1) % len(CURVES)])
+
+    def metric_keys(self) -> list[str]:
+        """What there is to choose from."""
+        return list(CURVES)
 
     @work(group="chart")
     async def action_choose_metric(self) -> None:
         """Pick a metric from the list."""
-        choices = [(key, TITLES[key]) for key in CURVES]
+        keys = self.metric_keys()
+        # A key of a server may hold anything, an option's id only letters: numbers stand for them.
+        choices = [(str(i), TITLES.get(key, clean(key)[:60])) for i, key in enumerate(keys)]
         chosen = await self.app.push_screen_wait(ChoiceScreen("Metric", choices))
-        if chosen in CURVES:
-            self.show_metric(chosen)
+        if chosen is not None:
+            self.show_metric(keys[int(chosen)])
 
     def action_copy_chart(self) -> None:
         """The chart as text into the clipboard, through the terminal (OSC 52)."""

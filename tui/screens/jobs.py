@@ -11,16 +11,16 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from agents import JobStatus
 from tui.energy import FILE, JobEnergy, read_energy
 from tui.fleet import ENDED
 from tui.job_rows import JobFigures, figures_row, head_row, job_figures
+from tui.mirrored import empty_text, listed_jobs, mirrored_job
 from tui.screens.room import Room
 from tui.tail import clean
 from tui.vocabulary import DIM, JOBS, STRONG
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
-
-EMPTY = "no job on any host yet   t starts a training, T a pair"
 
 
 class JobsScreen(Room):
@@ -81,7 +81,7 @@ class JobsScreen(Room):
                 host, job, store.runs.get((host, job.job_id)),
                 self._energy(host, job.job_id, str(job.state) in ENDED), price, now,
             )
-            for host, job in store.sorted_jobs()
+            for host, job in listed_jobs(store, now)
         ]  # fmt: skip
 
     def update_live(self) -> None:
@@ -96,9 +96,9 @@ class JobsScreen(Room):
 
     def _detail(self) -> None:
         key = self.current_job()
-        job = self.gonogo.fleet.store.jobs.get(key) if key is not None else None
+        job = self.job_at(key)
         if key is None or job is None:
-            content = Content(EMPTY)
+            content = Content(empty_text(self.gonogo.fleet.store))
         else:
             state = str(job.state)
             code = "" if job.code is None else f"exit {job.code}  "
@@ -119,10 +119,20 @@ class JobsScreen(Room):
     def copied(self) -> tuple[str, str]:
         """Where the job under the cursor runs, how it stands, and its argv."""
         key = self.current_job()
-        job = self.gonogo.fleet.store.jobs.get(key) if key is not None else None
+        job = self.job_at(key)
         if key is None or job is None:
             return "", ""
         return f"{key[0]}/{key[1]} {job.state}\n{clean(' '.join(job.argv))}", job.job_id
+
+    def job_at(self, key: tuple[str, str] | None) -> JobStatus | None:
+        """That job as it is listed."""
+        store = self.gonogo.fleet.store
+        known = store.jobs.get(key) if key is not None else None
+        if known is not None or key is None or key not in store.runs:
+            return known
+        host = store.hosts.get(key[0])
+        live = host is not None and host.live
+        return mirrored_job(store.runs[key], live, int(time.time() * 1000))
 
     def action_log(self) -> None:
         """The log of the job under the cursor."""
@@ -133,11 +143,17 @@ class JobsScreen(Room):
     def action_stop_job(self) -> None:
         """Stop the job under the cursor (asks first)."""
         key = self.current_job()
-        job = self.gonogo.fleet.store.jobs.get(key) if key is not None else None
+        job = self.job_at(key)
         if key is None or job is None:
             return
         if str(job.state) in ENDED:
             self.notify(f"{job.job_id} is over: {job.state}.", markup=False)
+            return
+        if key not in self.gonogo.fleet.store.jobs:
+            self.notify(
+                f"{key[0]} has not told of this job yet: it can be stopped once the link is back.",
+                markup=False,
+            )
             return
         self.gonogo.stop_job(*key)
 

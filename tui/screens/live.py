@@ -13,8 +13,10 @@ from textual.widget import Widget
 from tui import rows
 from tui.curves import TITLES, lines_of
 from tui.gauge_model import gauge_model
+from tui.mirrored import listed_jobs
 from tui.screens.chart_actions import CHART_BAR, CHART_BINDINGS, ChartActions
 from tui.screens.room import Room
+from tui.tail import clean
 from tui.widgets.curve import Curve
 from tui.widgets.gauges import GaugePanel
 from tui.widgets.key_bar import Key
@@ -32,6 +34,8 @@ class LiveScreen(ChartActions, Room):
         *CHART_BAR,
         Key("z", "chart only", "screen.zoom_chart"),
         Key("space", "overlay run", "screen.overlay"),
+        Key("o", "MLflow runs", "app.runs"),
+        Key("O", "drop one", "screen.drop_tracked"),
         Key("enter", "log", "screen.log"),
         Key("t", "train", "app.train"),
         Key("X", "stop job", "screen.stop_job"),
@@ -41,6 +45,8 @@ class LiveScreen(ChartActions, Room):
     BINDINGS: ClassVar[list[BindingType]] = [
         *CHART_BINDINGS,
         Binding("space", "overlay", "Overlay run", id="curve.overlay"),
+        Binding("o", "app.runs", "MLflow runs", id="mlflow.runs"),
+        Binding("O", "drop_tracked", "Take an MLflow run away", id="mlflow.drop"),
         Binding("X", "stop_job", "Stop job", id="job.stop"),
         Binding("M", "app.mlflow", "MLflow", show=False, id="mlflow.key"),
         Binding("t", "app.train", "Start training", id="job.train"),
@@ -80,7 +86,7 @@ class LiveScreen(ChartActions, Room):
         jobs.set_rows(
             [
                 rows.job_row(host, job, store.runs.get((host, job.job_id)))
-                for host, job in store.sorted_jobs()
+                for host, job in listed_jobs(store, now_ms)
             ]
         )
 
@@ -88,9 +94,12 @@ class LiveScreen(ChartActions, Room):
         """The curves of the chosen runs, or of the newest pair."""
         curve = self.query_one("#curve", Curve)
         store = self.gonogo.fleet.store
-        curve.title = TITLES[self.metric]
+        tracked = self.gonogo.fleet.tracked
+        tracked.look_at(self.metric)
+        curve.title = TITLES.get(self.metric, clean(self.metric)[:60])
         curve.empty_text = "no points yet   t starts a training"
-        curve.show(lines_of(store.pair(self.chosen), self.metric, store))
+        runs = tracked.beside(store.pair(self.chosen), store, self.metric)
+        curve.show(lines_of(runs, self.metric, store))
 
     # --- actions ------------------------------------------------------------------------------
 
@@ -108,6 +117,21 @@ class LiveScreen(ChartActions, Room):
             return
         kept = tuple(k for k in self.chosen if k != key)
         self.chosen = kept if len(kept) < len(self.chosen) else (*self.chosen, key)[-MOST_RUNS:]
+        self.update_chart()
+
+    def metric_keys(self) -> list[str]:
+        """Our metrics, and what the runs of MLflow have beside them."""
+        return [*super().metric_keys(), *self.gonogo.fleet.tracked.others()]
+
+    def action_drop_tracked(self) -> None:
+        """Take the run of MLflow that came last off the chart."""
+        tracked = self.gonogo.fleet.tracked
+        if not tracked.runs:
+            self.notify("No run of MLflow is on the chart; o picks one.", markup=False)
+            return
+        gone = tracked.remove(next(reversed(tracked.runs)))
+        if gone is not None:
+            self.notify(f"Taken off the chart: {gone.info.name}", markup=False)
         self.update_chart()
 
     def action_stop_job(self) -> None:

@@ -66,6 +66,10 @@ class Curve(Widget, can_focus=True):
     Curve .curve--line-1 { color: $warning; text-style: bold; }
     Curve .curve--line-2 { color: $success; text-style: bold; }
     Curve .curve--line-3 { color: $error; text-style: bold; }
+    Curve .curve--line-away-0 { color: $accent 45%; }
+    Curve .curve--line-away-1 { color: $warning 45%; }
+    Curve .curve--line-away-2 { color: $success 45%; }
+    Curve .curve--line-away-3 { color: $error 45%; }
     Curve .curve--raw-0 { color: $accent 45%; }
     Curve .curve--raw-1 { color: $warning 45%; }
     Curve .curve--raw-2 { color: $success 45%; }
@@ -112,7 +116,7 @@ class Curve(Widget, can_focus=True):
 
     def _signature(self) -> object:
         data = tuple(
-            (line.name, line.color, line.outages, len(line.series), line.series.generation,
+            (line.name, line.color, line.away, line.outages, len(line.series), line.series.generation,
              id(line.series))
             for line in self.lines
         )  # fmt: skip
