@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import socket
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncssh
+from asyncssh.config import SSHClientConfig
 
 from agents.errors import LinkLost, NeedsUser
 from agents.known_hosts import HostKeys, Presented
@@ -78,6 +80,12 @@ class SshDialer:
                 raise NeedsUser(f"the identity file {path} of {self.spec.name} does not exist")
             arguments["client_keys"] = [str(path)]
             arguments["ignore_encrypted"] = True
+        else:
+            named = await asyncio.to_thread(self._configured_keys, user, host, port)
+            if not all(named.values()):
+                # A key file that is not there is passed over, as ssh does.
+                arguments["client_keys"] = [path for path, present in named.items() if present]
+                arguments["ignore_encrypted"] = True
         try:
             options = await asyncssh.SSHClientConnectionOptions.construct(
                 host=host, config=(), **arguments
@@ -87,6 +95,23 @@ class SshDialer:
                 f"the SSH settings of {self.spec.name} are not usable: {error}"
             ) from error
         return options, host, arguments
+
+    @staticmethod
+    def _configured_keys(user: str | None, host: str, port: int | None) -> dict[str, bool]:
+        """The key files that ssh_config names for the host, and whether each is there."""
+        path = Path("~/.ssh/config").expanduser()
+        if not os.access(path, os.R_OK):
+            return {}
+        local = getpass.getuser()
+        try:
+            config = SSHClientConfig.load(
+                None, [path], False, False, False, local, user or (), host, port or ()
+            )
+        except (ValueError, OSError, asyncssh.Error):
+            return {}  # said with file and line when the connection's options are made
+        found = config.get("IdentityFile", ())
+        names = [str(name) for name in found] if isinstance(found, list | tuple) else []
+        return {name: Path(name).expanduser().is_file() for name in names}
 
     def _files(self, options: asyncssh.SSHClientConnectionOptions) -> list[Path] | None:
         """The known_hosts files, the first to be written; None if the user's config wants none."""

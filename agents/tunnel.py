@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import html
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -19,6 +21,7 @@ from agents.transport import ByteReader, ByteWriter
 PORTS_TO_TRY = 20
 REQUEST_LIMIT = 64 * 1024
 REQUEST_TIMEOUT = 5.0
+LINGER = 5.0
 
 Connect = Callable[[int], Awaitable[tuple[ByteReader, ByteWriter]]]
 
@@ -73,11 +76,11 @@ class Tunnel:
                 await self._unavailable(reader, writer, str(error))
                 return
             try:
-                await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+                await _join(reader, far_writer, far_reader, writer)
             finally:
                 far_writer.close()
         except (OSError, asyncssh.Error):
-            pass
+            _reset(writer)
         finally:
             self.connections -= 1
             writer.close()
@@ -115,9 +118,51 @@ class Tunnel:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _pump(reader: ByteReader, writer: ByteWriter) -> None:
+def _is_cut(far_writer: ByteWriter) -> bool:
+    """True when the connection that carried the stream is gone, rather than the stream ended."""
+    told = getattr(far_writer, "get_extra_info", None)
+    conn = told("connection") if told is not None else None
+    return isinstance(conn, asyncssh.SSHClientConnection) and conn.is_closed()
+
+
+async def _join(
+    reader: ByteReader, far_writer: ByteWriter, far_reader: ByteReader, writer: ByteWriter
+) -> None:
+    """Copy both ways until the host's side ends; what the client still sends has LINGER s."""
+    up = asyncio.create_task(_pump(reader, far_writer))
+    down = asyncio.create_task(_pump(far_reader, writer, lambda: _is_cut(far_writer)))
+    try:
+        done, _ = await asyncio.wait({up, down}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        if not down.done():
+            await down
+        # A client that keeps its socket open must not hold the channel for ever.
+        await asyncio.wait({up}, timeout=LINGER)
+        if up.done():
+            up.result()
+    finally:
+        for task in (up, down):
+            task.cancel()
+        await asyncio.gather(up, down, return_exceptions=True)
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """End with a reset: a clean end would make half a response look whole."""
+    sock = writer.get_extra_info("socket")
+    if sock is not None:
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def _pump(
+    reader: ByteReader, writer: ByteWriter, is_cut: Callable[[], bool] = lambda: False
+) -> None:
     while data := await reader.read(65536):
         writer.write(data)
         await writer.drain()
+    if is_cut():
+        raise ConnectionResetError("the link went down")
     with suppress(OSError):
         writer.write_eof()

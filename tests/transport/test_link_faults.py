@@ -99,6 +99,24 @@ async def test_ssh_config_aliases_are_followed(sshd, make_link, tmp_path):
     await watched.live()
 
 
+@pytest.mark.parametrize("also_there", [True, False])
+async def test_a_key_file_that_is_not_there_is_passed_over_as_ssh_does(
+    also_there, sshd, make_link, tmp_path
+):
+    folder = tmp_path / ".ssh"
+    folder.mkdir(mode=0o700)
+    usual = f"  IdentityFile {sshd.client_key}\n"
+    if not also_there:
+        (folder / "id_ed25519").write_bytes(sshd.client_key.read_bytes())
+        usual = ""
+    (folder / "config").write_text(
+        f"Host rig\n  HostName 127.0.0.1\n  Port {sshd.port}\n  User tester\n"
+        f"  IdentityFile ~/.ssh/none\n{usual}  UserKnownHostsFile {sshd.known_hosts}\n"
+    )
+    watched = make_link(name="rig", ssh="", identity_file=None, known_hosts=None)
+    await watched.live()
+
+
 async def test_damaged_known_hosts_lines_are_skipped(sshd, make_link):
     good = sshd.known_hosts.read_text()
     sshd.known_hosts.write_text("garbage\n@nonsense x y\n\xff\n" + good)

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from agents import LinkDown, LinkState, RemoteError
+from agents import tunnel as tunnel_module
 
 
 async def http(port: int, request: bytes = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") -> bytes:
@@ -119,6 +120,43 @@ async def test_a_tunnel_carries_much_data_both_ways(make_link, wait_until):
     assert received == data
     writer.close()
     server.close()
+
+
+@pytest.mark.parametrize("how", ["dropped here", "cut there"])
+async def test_half_a_response_never_looks_whole(how, sshd, make_link):
+    """No length is named, so only the way the connection ends tells the client."""
+
+    async def half(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.0 200 OK\r\n\r\nhalf of it")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(half, "127.0.0.1", 0)
+    link = await make_link().live()
+    tunnel = await link.open_tunnel(server.sockets[0].getsockname()[1])
+    reader, writer = await asyncio.open_connection("127.0.0.1", tunnel.port)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert await reader.readuntil(b"of it")
+    link.drop() if how == "dropped here" else sshd.cut()
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+    server.close()
+
+
+async def test_a_client_that_stays_does_not_hold_its_channel(
+    make_link, web, wait_until, monkeypatch
+):
+    monkeypatch.setattr(tunnel_module, "LINGER", 0.2)
+    link = await make_link().live()
+    tunnel = await link.open_tunnel(web)
+    reader, writer = await asyncio.open_connection("127.0.0.1", tunnel.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await reader.read()).endswith(b"it works")
+    await wait_until(lambda: tunnel.connections == 0)
+    writer.close()
 
 
 @pytest.mark.parametrize("size", [0, 1, 256 * 1024, 3_000_001])
