@@ -20,7 +20,7 @@ from tui.mlflow_runs import MOST_RUNS, Experiment, RunInfo, experiments, runs_pa
 from tui.rows import line_of
 from tui.screens.dialogs import ChoiceScreen
 from tui.tail import clean
-from tui.tracked import twin_of
+from tui.tracked import server_key, twin_of
 from tui.vocabulary import DIM, FAIL, PASS, STRONG, WARN, age, clip
 from tui.widgets.row_list import Row, RowList
 
@@ -81,6 +81,7 @@ class RunsScreen(ModalScreen[None]):
         self.running = False
         self.busy = False
         self.problem = ""
+        self._said = Content()
 
     def compose(self) -> ComposeResult:
         """The runs, what is known of the one under the cursor, the search."""
@@ -97,6 +98,7 @@ class RunsScreen(ModalScreen[None]):
         """Ask for the first page."""
         self.query_one("#runs", RowList).focus()
         self.action_again()
+        self.set_interval(1.0, self.detail)
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -160,8 +162,10 @@ class RunsScreen(ModalScreen[None]):
     def detail(self) -> None:
         """Times, metric keys and the link of the run under the cursor."""
         run = self.current()
-        if self.problem:
-            content = Content.styled(clean(self.problem), FAIL)
+        drawn = self.fleet.tracked.runs.get(run.run_id) if run is not None else None
+        problem = self.problem or (drawn.trouble if drawn is not None else "")
+        if problem:
+            content = Content.styled(clean(problem), FAIL)
         elif run is None:
             content = Content("" if self.busy else "no run matches   / other words   e experiment")
         else:
@@ -171,7 +175,9 @@ class RunsScreen(ModalScreen[None]):
                 (run.name, STRONG), f"  began {began}\n" if run.start_ms else "\n",
                 clip(keys, 300), "\n", (run.url(self.base), DIM),
             )  # fmt: skip
-        self.query_one("#run-detail", Static).update(content)
+        if content != self._said:
+            self._said = content
+            self.query_one("#run-detail", Static).update(content)
 
     def current(self) -> RunInfo | None:
         """The run under the cursor."""
@@ -196,6 +202,9 @@ class RunsScreen(ModalScreen[None]):
             tracked.remove(run.run_id)
         else:
             tracked.add(run)
+            if not server_key(tracked.metric, run):
+                what = f"{run.name[:40]} has no {tracked.metric}"
+                self.notify(f"{what}; a comma on Live lists what it has.", markup=False)
         self.show()
 
     @work(group="runs-choice", exit_on_error=False)
