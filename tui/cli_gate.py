@@ -41,10 +41,11 @@ def _line(decision: Decision) -> str:
 def gate(run: Run, stage: str | None) -> None:
     """The six criteria, the rule's verdict, the strict gate, and every decision."""
     from tui.roadmap.gate import evaluate
-    from tui.roadmap.gate_lock import gate_lock
+    from tui.roadmap.gate_lock import gate_lock, stage_id
 
     ws = run.open(read_only=True)
     if stage is not None:
+        stage = stage_id(ws.document, stage)
         reason = gate_lock(ws, stage)
         run.answer({"stage": stage, "locked": bool(reason), "reason": reason}, reason or "open")
         if reason:

@@ -157,10 +157,10 @@ class Fleet:
         """Start a detached job (or find the one that the same op_id started before).
 
         Raises GateLocked for a job whose label `stage` lies behind the gate before it says GO,
-        and for a queue that holds such a job.
+        and for a queue that holds such a job; UnknownId where the plan has no such stage.
         """
         for one in (job, *job.steps):
-            require_gate(self.workspace, str(one.labels.get("stage", "")))
+            require_gate(self.workspace, one.labels)
         return await self.links[host].start_job(job)
 
     async def stop_job(self, host: str, job_id: str, grace: float = 30) -> JobStatus:

@@ -11,7 +11,7 @@ from agents import AgentError, Gauge
 from tui.fleet import ENDED, Fleet
 from tui.host_view import HostView
 from tui.roadmap.errors import InvalidValue
-from tui.roadmap.gate_lock import gate_lock
+from tui.roadmap.gate_lock import gate_lock, stage_id
 from tui.settings import Settings
 from tui.train_plan import (
     DATASETS,
@@ -55,7 +55,9 @@ class Checker:
         """All checks, and the plan they are about."""
         dataset = self.request.dataset or self.settings.training.dataset
         model = self.request.model or self.settings.training.model
-        build_job(self.settings, self.request, dataset, model)  # a bad request is refused at once
+        stage = stage_id(self.ws.document, self.request.stage)  # a bad request is refused at once
+        self.request = replace(self.request, stage=stage)
+        build_job(self.settings, self.request, dataset, model)
         self._gate()
         self._link()
         dataset = await self._dataset(dataset)
