@@ -28,7 +28,7 @@ PAST_LIMIT = 1
 @click.option("--date", "day", default=None, help="YYYY-MM-DD; default: today.")
 @click.option("--kind", default="", help="API, power, cloud, other or refund.")
 @click.option(
-    "--void", metavar="ID", default=None, help="Void an entry (the end of its id will do)."
+    "--void", metavar="ID", default=None, help="Void an entry (6 letters of its id will do)."
 )
 @click.option("--why", default="", help="Why it is voided.")
 @click.option("--row", "row_of_all", default="", help="With import: the row of all its lines.")

@@ -74,6 +74,27 @@ def test_past_the_limit(ws: Workspace) -> None:
     assert text == "$36.00 over budget, $5.00 past the limit so far; 8 rows unknown"
 
 
+@pytest.mark.parametrize("name", ["1", "", " ", "-", "00000", "0"])
+def test_a_letter_of_an_id_voids_nothing(ws: Workspace, name: str) -> None:
+    only = ws.add_cost("S3", "1.00", ANA)
+    with pytest.raises(UnknownId):
+        ws.void_cost(name or only.id[-1], ANA, "a slip")
+    with pytest.raises(
+        UnknownId, match=rf"shorter than 6 .* could be {only.id[-8:]} \(Stage 3 1.00\)"
+    ):
+        ws.void_cost(only.id[-5:], ANA, "a slip")
+    for part in (only.id[-6:], only.id[:13].upper(), only.id):
+        ws.void_cost(part, ANA, "meant")
+        ws.undo(ANA)
+    for n in range(6):
+        ws.add_cost("S3", f"{n}.00", ANA)
+    with pytest.raises(
+        UnknownId, match=r"could be (\w{8} \(Stage 3 \d.00\), ){3}.* and 3 more; name"
+    ):
+        ws.void_cost(only.id[:6], ANA, "which")
+    assert not any(cost.voided for cost in ws.state.costs)
+
+
 def test_voiding_keeps_the_entry(ws: Workspace) -> None:
     ws.add_cost("S3", "13.10", ANA)
     cost = ws.state.costs[0]

@@ -8,11 +8,15 @@ from decimal import Decimal
 from typing import Any
 
 from tui.roadmap.budget import find_row
+from tui.roadmap.entries import Cost
 from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
 from tui.roadmap.records import Record, chunks, seal
+from tui.roadmap.state import State
 from tui.roadmap.values import clean_text, money, money_text
 from tui.roadmap.writer import Fields, Writer, past_day
 
+MIN_ID = 6
+"""Characters that a part of an id has at least: fewer are a slip."""
 KINDS = ("API", "power", "cloud", "other", "refund")
 
 
@@ -43,6 +47,27 @@ def cost_kind(kind: str, amount: Decimal) -> str:
     if amount >= 0 and found == "refund":
         raise InvalidValue("A refund has a negative amount, as in -2.50.")
     return "refund" if amount < 0 else found
+
+
+def find_cost(state: State, name: str) -> Cost:
+    """A ledger entry by its id, or by a beginning or an end of it that fits only one.
+
+    Raises UnknownId, naming the candidates, for anything that could mean another entry than was meant.
+    """
+    wanted = name.strip().casefold()
+    whole = [cost for cost in state.costs if cost.id.casefold() == wanted]
+    if whole:
+        return whole[0]
+    found = [c for c in state.costs if c.id.casefold().startswith(wanted) or c.id.endswith(wanted)]
+    if len(found) == 1 and len(wanted) >= MIN_ID:
+        return found[0]
+    if not found or not wanted:
+        raise UnknownId(f"There is no ledger entry {name[:60]}; `gonogo cost` lists them.")
+    shown = ", ".join(f"{c.id[-8:]} ({c.row} {money_text(c.amount)})" for c in found[:4])
+    more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+    short = f"“{name[:60]}” is shorter than {MIN_ID} characters and"
+    said = short if len(wanted) < MIN_ID else f"“{name[:60]}”"
+    raise UnknownId(f"{said} could be {shown}{more}; name the whole id or more of it.")
 
 
 class CostChanges(Writer):
@@ -106,9 +131,7 @@ class CostChanges(Writer):
             raise InvalidValue("Voiding an entry needs a reason.")
 
         def make() -> Fields:
-            cost = self.state.cost(cost_id)
-            if cost is None:
-                raise UnknownId(f"There is no single ledger entry {cost_id}.")
+            cost = find_cost(self.state, cost_id)
             if cost.voided:
                 raise Conflict(f"That entry was voided by {cost.void_by} already.")
             return {"by": by, "do": "cost_void", "item": cost.id, "why": reason}

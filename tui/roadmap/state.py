@@ -128,9 +128,8 @@ class State:
         return own.undone[-1] if own and own.undone else None
 
     def cost(self, cost_id: str) -> Cost | None:
-        """A ledger entry by its id or by an ending of it that fits only one."""
-        found = [cost for cost in self.costs if cost.id.endswith(cost_id)] if cost_id else []
-        return found[0] if len(found) == 1 else None
+        """The ledger entry of that id; see `costs.find_cost` for what a person types."""
+        return next((cost for cost in self.costs if cost.id == cost_id), None)
 
     @property
     def decision(self) -> Decision | None:
