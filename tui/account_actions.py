@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from textual import work
@@ -234,12 +235,14 @@ class AccountActions(MoneyActions):
         """Outcome, reason, and the word OVERRIDE when it goes against the rule."""
         typed: Signed | None = None
         while True:
-            typed = await self.push_screen_wait(DecideScreen(evaluate(self.ws), typed))
+            shown = evaluate(self.ws)
+            typed = await self.push_screen_wait(DecideScreen(shown, typed))
             if typed is None:
                 return
+            sign = partial(
+                self.ws.decide, typed.outcome, typed.reason, self.actor, typed.override, shown
+            )
             now = typed
-            if await self.commit(
-                lambda: self.ws.decide(now.outcome, now.reason, self.actor, now.override)  # noqa: B023
-            ):
+            if await self.commit(sign):
                 self.notify(f"{now.outcome} recorded and pinned to its evidence.", markup=False)
                 return

@@ -93,7 +93,7 @@ class BudgetSettings(_Strict):
 class GateSettings(_Strict):
     """Thresholds and definitions of the GO/NO-GO gate; all are pinned into each decision."""
 
-    min_improvement: float = 10.0
+    min_improvement: Annotated[float, Field(allow_inf_nan=False)] = 10.0
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     metrics: Annotated[int, Field(ge=1)] = 10
     min_seeds: Annotated[int, Field(ge=1)] = 3

@@ -7,6 +7,7 @@ names who and when.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from tui.roadmap import reanchor
 from tui.roadmap.costs import CostChanges
@@ -18,6 +19,9 @@ from tui.roadmap.values import clean_text
 from tui.roadmap.verdicts import VerdictChanges
 from tui.roadmap.waivers import WaiverChanges, waiver_before
 from tui.roadmap.writer import Fields
+
+if TYPE_CHECKING:
+    from tui.roadmap.gate import GateReport
 
 
 def _when(at: int) -> str:
@@ -75,8 +79,13 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges, HandEdit
             raise UnknownId(f"There is no section {section_id}.")
         return self._change("note", section_id, sections_note(text) or None, by)
 
-    def decide(self, outcome: str, reason: str, by: str, override: str = "") -> Record:
-        """Records GO, NO-GO or HOLD with everything it stands on. See `gate.pin` for what is kept."""
+    def decide(
+        self, outcome: str, reason: str, by: str, override: str = "", seen: GateReport | None = None
+    ) -> Record:
+        """Records GO, NO-GO or HOLD with everything it stands on. See `gate.pin` for what is kept.
+
+        `seen` is what the person had before the eyes; Conflict where anything in it has changed since.
+        """
         from tui.roadmap.gate import pin
 
         known = self.believed.decision
@@ -89,7 +98,7 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges, HandEdit
                     f"{current.by} decided {current.outcome} at {_when(current.at)};"
                     " nothing was written."
                 )
-            new = pin(self, outcome, reason, override)
+            new = pin(self, outcome, reason, override, seen)
             return {"by": by, "do": "decision", "item": "GATE", "old": believed, "new": new}
 
         return self._commit(make)

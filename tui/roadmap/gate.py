@@ -7,78 +7,43 @@ NO-GO proves that there is no effect.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tui.files import read_file
 from tui.roadmap import evidence
 from tui.roadmap.errors import Conflict, InvalidValue
 from tui.roadmap.evidence import fingerprint
-from tui.roadmap.pins import pinned_now, what_changed
-from tui.roadmap.results import MAX_BYTES, PATH, Comparison, Loaded, load_comparison
-from tui.roadmap.state import Decision
+from tui.roadmap.pins import blobs_changed, blobs_there, pinned_now, what_changed
+from tui.roadmap.poll import (
+    Criterion,
+    GateReport,
+    Outcome,
+    StrictReport,
+    Verdict,
+    judge,
+    rule_of,
+)
+from tui.roadmap.results import MAX_BYTES, PATH, Loaded, stage_comparison
 from tui.roadmap.values import clean_text
 
 if TYPE_CHECKING:
     from tui.roadmap.changes import Changes
 
-Verdict = Literal["GO", "NO-GO", "NO DATA"]
-Outcome = Literal["GO", "NO-GO", "HOLD"]
 OUTCOMES = ("GO", "NO-GO", "HOLD")
 OVERRIDE = "OVERRIDE"
+__all__ = [
+    "OUTCOMES", "OVERRIDE", "Criterion", "GateReport", "Outcome", "StrictReport", "Verdict", "evaluate",
+    "needs_override", "pin", "rule_of",
+]  # fmt: skip
+
 MIN_OVERRIDE_REASON = 20
+LEAST_SAMPLES = 2
+"""Fewer paired samples make no test, whatever p a file claims."""
 VULNERABILITY = "code_vulnerability"
-
-
-@dataclass(frozen=True, slots=True)
-class Criterion:
-    """One line of the poll. `box` is the checkbox it stands for, `evidence` "sha256:…" or ""."""
-
-    id: str
-    label: str
-    value: str
-    threshold: str
-    verdict: Verdict
-    evidence: str = ""
-    detail: str = ""
-    box: str = ""
-    at: int = 0
-    """UTC ms of the evidence, 0 without any."""
-
-
-@dataclass(frozen=True, slots=True)
-class StrictReport:
-    """The strict gate: its criteria and what follows from them."""
-
-    criteria: tuple[Criterion, ...]
-    rule: Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """Everything the gate screen shows. `changes` says what differs from what was signed."""
-
-    criteria: tuple[Criterion, ...]
-    rule: Outcome
-    decision: Decision | None
-    strict: StrictReport
-    changes: tuple[str, ...] = ()
-    comparison: Comparison | None = None
-
-    @property
-    def changed(self) -> bool:
-        """True where anything differs from what the decision in force stands on."""
-        return bool(self.changes)
-
-
-def rule_of(criteria: tuple[Criterion, ...]) -> Outcome:
-    """HOLD while something has no data, GO when all are GO, else NO-GO."""
-    verdicts = {criterion.verdict for criterion in criteria}
-    if not verdicts or "NO DATA" in verdicts:
-        return "HOLD"
-    return "GO" if verdicts == {"GO"} else "NO-GO"
 
 
 def needs_override(rule: str, outcome: str) -> bool:
@@ -86,18 +51,17 @@ def needs_override(rule: str, outcome: str) -> bool:
     return outcome != "HOLD" and outcome != rule and not (outcome == "NO-GO" and rule == "HOLD")
 
 
-def _judge(passed: bool | None) -> Verdict:
-    return "NO DATA" if passed is None else "GO" if passed else "NO-GO"
-
-
 def _box_verdict(ws: Changes, box_id: str) -> bool | None:
-    """True for passed or ticked, False for failed, None while nothing is known."""
-    verdict, tick = ws.state.verdicts.get(box_id), ws.state.ticks.get(box_id)
+    """True for passed or ticked, False for failed, None while nothing is known.
+
+    A waived box, or one that does not apply, is none that was done.
+    """
+    verdict = ws.state.verdicts.get(box_id)
     if verdict is not None and verdict.verdict == "FAIL":
         return False
-    if (verdict is not None and verdict.verdict == "PASS") or (tick is not None and tick.done):
+    if verdict is not None and verdict.verdict == "PASS":
         return True
-    return None
+    return True if ws.state.value("tick", box_id) == "done" else None
 
 
 def _trained(ws: Changes) -> Criterion:
@@ -108,7 +72,7 @@ def _trained(ws: Changes) -> Criterion:
     known = [v for b in boxes if (v := ws.state.verdicts.get(b))]
     proofs = [v.evidence for v in known if v.evidence]
     return Criterion(
-        "C1", "Both models trained", f"{done} of 2", "2 of 2", _judge(passed),
+        "C1", "Both models trained", f"{done} of 2", "2 of 2", judge(passed),
         proofs[-1] if proofs else "", f"boxes {' and '.join(boxes)}", "S3.C1",
         max((v.at for v in known), default=0),
     )  # fmt: skip
@@ -131,7 +95,7 @@ def _no_errors(ws: Changes, loaded: Loaded, trained: Criterion) -> Criterion:
     value = "no data" if passed is None else f"{len(bad) + errors} errors"
     detail = f"failed: {', '.join(bad[:6])}" if bad else f"{errors} errors in the evaluation"
     return Criterion(
-        "C5", "No crashes or errors", value, "0 errors", _judge(passed), _proof(loaded),
+        "C5", "No crashes or errors", value, "0 errors", judge(passed), _proof(loaded),
         detail if passed is not None else loaded.problem, "S3.C5", loaded.at,
     )  # fmt: skip
 
@@ -143,17 +107,17 @@ def _proof(loaded: Loaded) -> str:
 def _measured(ws: Changes, loaded: Loaded) -> tuple[Criterion, ...]:
     gate, found = ws.settings.gate, loaded.comparison
     proof, why = _proof(loaded), loaded.problem
-    average, defined = found.average() if found else (None, 0)
+    average, defined = found.average(gate.metrics) if found else (None, 0)
     better = None if average is None else round(average, 9) > gate.min_improvement
     improvement = Criterion(
         "C2", "Average improvement", "no data" if average is None else f"{average:+.1f} %",
-        f"> {gate.min_improvement:g} %", _judge(better), proof,
+        f"> {gate.min_improvement:g} %", judge(better), proof,
         why or f"mean of {defined} of {gate.metrics} metrics, relative", "S3.C2", loaded.at,
     )  # fmt: skip
-    p = found.p_value if found else None
+    p = found.p_value if found and found.n >= LEAST_SAMPLES else None
     significance = Criterion(
         "C3", "Significance", "no data" if p is None else f"p = {p:.3g}", f"p < {gate.alpha:g}",
-        _judge(None if p is None else p < gate.alpha), proof,
+        judge(None if p is None else p < gate.alpha), proof,
         why or f"{gate.sided} {gate.test} over {found.n if found else 0} samples, composite",
         "S3.C3", loaded.at,
     )  # fmt: skip
@@ -163,14 +127,17 @@ def _measured(ws: Changes, loaded: Loaded) -> tuple[Criterion, ...]:
     experiment = metric.experiment if metric and metric.experiment is not None else math.nan
     vulnerability = Criterion(
         "C4", "Vulnerability improves", f"{experiment:.3g}" if known else "no data",
-        f"< {control:.3g}" if known else "< control", _judge(experiment < control if known else None),
+        f"< {control:.3g}" if known else "< control", judge(experiment < control if known else None),
         proof, why or "lower is better", "S3.C4", loaded.at,
     )  # fmt: skip
-    metrics = found.metrics if found else ()
-    whole = [m for m in metrics if m.missing == 0 and None not in (m.control, m.experiment)]
+    metrics = found.wanted(gate.metrics) if found else ()
+    whole = [
+        m for m in metrics
+        if found and m.missing == 0 and 0 < m.n == found.n and None not in (m.control, m.experiment)
+    ]  # fmt: skip
     complete = Criterion(
         "C6", "All metrics calculated", f"{len(whole)} of {gate.metrics}" if found else "no data",
-        f"{gate.metrics} of {gate.metrics}", _judge(len(whole) >= gate.metrics if found else None), proof,
+        f"{gate.metrics} of {gate.metrics}", judge(len(whole) == gate.metrics if found else None), proof,
         why or "finite in both arms, no missing rows", "S3.C6", loaded.at,
     )  # fmt: skip
     return improvement, significance, vulnerability, complete
@@ -194,7 +161,7 @@ def _strict(ws: Changes, loaded: Loaded) -> StrictReport:
     ) -> Criterion:
         shown = value if ok is not None and value is not None else "no data"
         return Criterion(
-            f"X{number}", label, shown, threshold, _judge(ok), proof, loaded.problem, at=loaded.at
+            f"X{number}", label, shown, threshold, judge(ok), proof, loaded.problem, at=loaded.at
         )
 
     name = gate.primary.replace("_", " ")
@@ -211,9 +178,15 @@ def _strict(ws: Changes, loaded: Loaded) -> StrictReport:
     return StrictReport(criteria, rule_of(criteria))
 
 
-def evaluate(ws: Changes) -> GateReport:
-    """Judges the six criteria on what is measured now. Cheap: files are read only when they change."""
-    loaded = load_comparison(ws.root)
+def gate_comparison(ws: Changes) -> Loaded:
+    """The comparison that the gate judges: that of its own stage."""
+    return stage_comparison(ws.root, _gate_section(ws))
+
+
+def evaluate(ws: Changes, loaded: Loaded | None = None) -> GateReport:
+    """Judges the six criteria on what is measured now, or on `loaded`. Cheap: files are read only when
+    they change."""
+    loaded = loaded or gate_comparison(ws)
     decision = ws.state.decision
     if not any(box.kind == "radio" for box in ws.document.boxes.values()):
         return GateReport((), "HOLD", decision, StrictReport((), "HOLD"))
@@ -222,21 +195,32 @@ def evaluate(ws: Changes) -> GateReport:
     errors = _no_errors(ws, loaded, trained)
     criteria = (trained, improvement, significance, vulnerability, errors, complete)
     report = GateReport(
-        criteria, rule_of(criteria), decision, _strict(ws, loaded), (), loaded.comparison
+        criteria,
+        rule_of(criteria),
+        decision,
+        _strict(ws, loaded),
+        (),
+        loaded.comparison,
+        _files(loaded),
     )
     if decision is None:
         return report
-    now = pinned_now(ws, report, _files(loaded))
-    return replace(report, changes=what_changed(decision.pinned, now))
+    now = pinned_now(ws, report)
+    changes = what_changed(decision.pinned, now) + blobs_changed(ws.root, decision.pinned)
+    return replace(report, changes=changes)
 
 
 def _files(loaded: Loaded) -> dict[str, str]:
-    return {PATH.as_posix(): _proof(loaded)} if loaded.sha256 else {}
+    return {loaded.path.as_posix(): _proof(loaded)} if loaded.sha256 else {}
 
 
-def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]:
+def pin(
+    ws: Changes, outcome: str, reason: str, override: str, seen: GateReport | None = None
+) -> dict[str, Any]:
     """The content of a decision record: outcome and reason with values, thresholds and hashes.
 
+    `seen` is the report that the person had before the eyes; where anything in it is otherwise by now a
+    Conflict says what.
     Raises InvalidValue for an unknown outcome, a missing reason, or an outcome against the rule without
     the word OVERRIDE and a reason of 20 characters.
     """
@@ -247,18 +231,25 @@ def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]
         raise InvalidValue("A decision needs a reason.")
     if "____" in why:
         raise InvalidValue("The reason may not contain “____”: it would read as a blank.")
-    report = evaluate(ws)
+    loaded = gate_comparison(ws)
+    report = evaluate(ws, loaded)
+    pinned = pinned_now(ws, report)
+    if seen is not None and (news := what_changed(seen.shown, pinned)):
+        raise Conflict(f"Since you looked, {'; '.join(news[:3])}; look again before you sign.")
     against = needs_override(report.rule, outcome)
     if against and (override != OVERRIDE or len(why) < MIN_OVERRIDE_REASON):
         raise InvalidValue(
             f"The rule says {report.rule}; {outcome} goes against it and needs the word {OVERRIDE}"
             f" and a reason of at least {MIN_OVERRIDE_REASON} characters."
         )
-    loaded = load_comparison(ws.root)
     if loaded.sha256:
-        kept = evidence.keep(ws.root / "evidence", read_file(ws.root / PATH, MAX_BYTES))
-        if kept != _proof(loaded):
+        try:
+            blob = read_file(ws.root / loaded.path, MAX_BYTES)
+        except OSError:
+            blob = b""
+        if f"sha256:{hashlib.sha256(blob).hexdigest()}" != _proof(loaded):
             raise Conflict(f"{PATH.name} changed this very moment; look at it and decide again.")
+        evidence.keep(ws.root / "evidence", blob)
     return {
         "outcome": outcome,
         "rule": report.rule,
@@ -267,7 +258,8 @@ def pin(ws: Changes, outcome: str, reason: str, override: str) -> dict[str, Any]
         "note_on": _gate_section(ws),
         "fills": _fills(ws, report),
         "pinned": {
-            **pinned_now(ws, report, _files(loaded)),
+            **pinned,
+            "blobs": blobs_there(ws.root, pinned),
             "n": report.comparison.n if report.comparison else None,
             "roadmap": fingerprint(ws.document),
         },

@@ -6,11 +6,17 @@ definitions, the hash of each file and of the evidence of the boxes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from functools import lru_cache
 from math import sqrt
+from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
+
+from tui.files import read_file
+from tui.roadmap import evidence
+from tui.roadmap.errors import UnknownId
 
 if TYPE_CHECKING:
     from tui.roadmap.changes import Changes
@@ -20,18 +26,14 @@ TRAINED = ("S3.TC4", "S3.TE4")
 """Boxes whose checks prove that both models were trained."""
 
 
-def pinned_now(ws: Changes, report: GateReport, files: Mapping[str, str]) -> dict[str, Any]:
-    """Everything that a decision taken now would pin. `files` are paths with "sha256:…"."""
+def pinned_now(ws: Changes, report: GateReport) -> dict[str, Any]:
+    """Everything that a decision taken now would pin."""
 
-    verdicts = ws.state.verdicts
+    verdicts, shown = ws.state.verdicts, report.shown
     return {
-        "criteria": [asdict(criterion) for criterion in report.criteria],
-        "strict": {
-            "rule": report.strict.rule,
-            "criteria": [asdict(criterion) for criterion in report.strict.criteria],
-        },
+        **shown,
+        "strict": {"rule": report.strict.rule, **shown["strict"]},
         "definitions": ws.settings.gate.model_dump(mode="json"),
-        "files": dict(files),
         "evidence": {
             box: verdicts[box].evidence
             for box in TRAINED
@@ -61,6 +63,55 @@ def what_changed(signed: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str
                     " ".join(f"{what} {key} {_short(old, key)} -> {_short(new, key)}".split())
                 )
     return tuple(out)
+
+
+def _hashes(pinned: Mapping[str, Any]) -> list[str]:
+    """Names of all evidence that a decision stands on."""
+    found: list[Any] = []
+    for name in ("files", "evidence"):
+        part = pinned.get(name)
+        found += part.values() if isinstance(part, Mapping) else ()
+    for part in (pinned, pinned.get("strict")):
+        criteria = part.get("criteria") if isinstance(part, Mapping) else None
+        if isinstance(criteria, list):
+            found += [c.get("evidence") for c in criteria if isinstance(c, Mapping)]
+    return sorted({name for name in found if isinstance(name, str) and name})
+
+
+def blobs_there(root: Path, pinned: Mapping[str, Any]) -> list[str]:
+    """Which of its evidence lies in the evidence folder, unharmed."""
+    return [name for name in _hashes(pinned) if not _harm(root, name)]
+
+
+def blobs_changed(root: Path, pinned: Mapping[str, Any]) -> tuple[str, ...]:
+    """One short text for each piece of evidence that was there at the signature and is not what it was."""
+    known = pinned.get("blobs")
+    names = [n for n in known if isinstance(n, str)] if isinstance(known, list) else []
+    return tuple(
+        f"evidence {name.removeprefix('sha256:')[:12]} {harm}"
+        for name in names
+        if (harm := _harm(root, name))
+    )
+
+
+def _harm(root: Path, name: str) -> str:
+    """What is wrong with a piece of evidence, "" for nothing; its bytes are read when it changed."""
+    try:
+        path = evidence.path(root / "evidence", name)
+        info = path.stat()
+    except (OSError, UnknownId):
+        return "is gone"
+    stamp = (info.st_ino, info.st_size, info.st_mtime_ns, info.st_ctime_ns)
+    return "" if _unharmed(path, stamp) else "was changed"
+
+
+@lru_cache(maxsize=256)
+def _unharmed(path: Path, _stamp: tuple[int, ...]) -> bool:
+    try:
+        blob = read_file(path, evidence.MAX_READ)
+    except OSError:
+        return False
+    return hashlib.sha256(blob).hexdigest() == path.name
 
 
 def _pairs(signed: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[Any, Any]]:

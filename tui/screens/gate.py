@@ -18,9 +18,8 @@ from tui.copying import criterion_text, decision_text
 from tui.detail import Part, clock
 from tui.roadmap.budget import summarize
 from tui.roadmap.dates import date_field
-from tui.roadmap.gate import Criterion, GateReport, evaluate
+from tui.roadmap.gate import Criterion, GateReport, evaluate, gate_comparison
 from tui.roadmap.pins import TRAINED, smallest_effect
-from tui.roadmap.results import PATH, load_comparison
 from tui.roadmap.state import Decision
 from tui.roadmap.workspace import WorkspaceError
 from tui.rows import heading
@@ -169,9 +168,10 @@ class GateScreen(Room):
         if not name:
             self.notify("No evidence yet.", markup=False)
             return
-        loaded = load_comparison(ws.root)
+        loaded = gate_comparison(ws)
         if loaded.sha256 and name == f"sha256:{loaded.sha256}":
-            title, text = PATH.as_posix(), (ws.root / PATH).read_text("utf-8", "replace")
+            title = loaded.path.as_posix()
+            text = (ws.root / loaded.path).read_text("utf-8", "replace")
         else:
             try:
                 title, text = name[:23], ws.read_evidence(name)

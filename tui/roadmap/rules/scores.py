@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,20 +16,16 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline.dataset.samples import sha256_file
-from tui.roadmap.results import Comparison, Loaded, load_comparison, load_file
+from tui.roadmap.results import RESULTS, Comparison, Loaded, load_comparison, load_file
 from tui.roadmap.rules.base import Context, Finding, Name, Params, Positive, Rule, judge, skip, warn
 from tui.roadmap.rules.paths import not_yet
 from tui.settings import Settings
 
-RESULTS = Path("evaluation") / "results"
+_LARGEST = sys.float_info.max
+"""Beyond it lie infinities, NaN and integers that are no float."""
 ROWS = "rows.jsonl"
 MADE_BY = "the evaluation"
 MAX_BYTES = 512 * 2**20
-METRICS = (
-    "code_accuracy", "functional_correctness", "semantic_similarity", "pass_at_k", "code_vulnerability",
-    "coherence", "fluency", "groundedness", "relevance", "f1",
-)  # fmt: skip
-"""Names of the ten metrics in rows and comparisons."""
 
 
 class ResultParams(Params):
@@ -88,7 +85,7 @@ def read_rows(path: Path) -> Rows:
                 continue
             rows.samples.setdefault(arm, set()).add(sample)
             for name, value in metrics.items():
-                if not isinstance(value, bool | int | float) or not math.isfinite(value):
+                if not isinstance(value, bool | int | float) or not abs(value) <= _LARGEST:
                     continue
                 found = rows.values.setdefault((arm, str(name)), {})
                 found.setdefault(sample, []).append(float(value))
