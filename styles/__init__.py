@@ -16,5 +16,6 @@ SHEETS: list[str | PurePath] = [
         "journal.tcss",
         "metrics.tcss",
         "jobs.tcss",
+        "overview.tcss",
     )
 ]

@@ -59,6 +59,7 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
     CSS_PATH = styles.SHEETS
     ENABLE_COMMAND_PALETTE = True
     MODES: ClassVar[dict[str, Any]] = {
+        "overview": later("tui.screens.overview", "OverviewScreen"),
         "roadmap": RoadmapScreen,
         "gate": later("tui.screens.gate", "GateScreen"),
         "budget": later("tui.screens.budget", "BudgetScreen"),

@@ -174,7 +174,7 @@ def _terms(_app: GonogoApp, _arguments: Arguments) -> Sequence[str]:
     return [*(f"is:{w}" for w in IS_WORDS), "who:", "stage:all", "stage:"]
 
 
-ROOMS = ("roadmap", "gate", "budget", "metrics", "live", "journal", "notes", "jobs")
+ROOMS = ("overview", "roadmap", "gate", "budget", "metrics", "live", "journal", "notes", "jobs")
 COMMANDS: tuple[Command, ...] = (
     Command(
         "verify", "verify ID...", "run the checks of boxes, groups or stages", _verify, _either

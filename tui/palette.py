@@ -15,6 +15,7 @@ else:
     RoadmapScreen = later("tui.screens.roadmap", "RoadmapScreen")
 
 ROOMS = {
+    "overview": "Overview",
     "roadmap": "Roadmap",
     "gate": "Gate",
     "budget": "Budget",

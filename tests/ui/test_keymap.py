@@ -71,7 +71,7 @@ def test_the_key_bar_never_cuts_an_entry(width: int) -> None:
     from tui.screens.room import COMMON_KEYS
 
     keys = RoadmapScreen.KEYS + COMMON_KEYS
-    whole = {f"{key.key} {key.label}" for key in keys} | {"1-8 screens"}
+    whole = {f"{key.key} {key.label}" for key in keys} | {"0-8 screens"}
     lines = ["  ".join(f"{k.key} {k.label}" for k in line) for line in packed(keys, width)]
     assert len(lines) == 2
     for line in lines:
@@ -80,7 +80,7 @@ def test_the_key_bar_never_cuts_an_entry(width: int) -> None:
     text = "  ".join(lines)
     for always in (": command", "? help", "q quit", "space tick"):
         assert always in text
-    assert "1-8 screens" in text or "8 jobs" in text
+    assert "0-8 screens" in text or "8 jobs" in text
     assert packed((Key("a", "b", "c"),), 20) == [[Key("a", "b", "c")], []]
 
 

@@ -13,6 +13,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.ui.conftest import until
+from tui import overview_model
 from tui.app import GonogoApp
 from tui.roadmap.reanchor import shipped_text
 from tui.roadmap.workspace import Workspace
@@ -25,6 +26,7 @@ SIZES = {"narrow": (80, 24), "usual": (120, 36), "wide": (200, 60)}
 def filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Ticks that the plan itself shows, values and money: nothing that tells the time of day."""
     monkeypatch.setattr(budget_screen, "today", lambda: date(2026, 1, 10))
+    monkeypatch.setattr(overview_model, "when", lambda _at: "2026-01-05 12:00:00")
     text = shipped_text()
     for words in (
         "Docker Desktop installed",
@@ -61,6 +63,8 @@ def test_roadmap(snap_compare, filled: Workspace, size: str) -> None:
         ("3", "usual"),
         ("4", "usual"),
         ("7", "usual"),
+        ("0", "narrow"),
+        ("0", "usual"),
     ],
 )
 def test_screens(snap_compare, filled: Workspace, key: str, size: str) -> None:

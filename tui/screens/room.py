@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tui.app import GonogoApp
 
 COMMON_KEYS = (
+    Key("0", "overview", "app.room('overview')"),
     Key("1", "roadmap", "app.room('roadmap')"),
     Key("2", "gate", "app.room('gate')"),
     Key("3", "budget", "app.room('budget')"),
@@ -48,6 +49,7 @@ class Room(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-low"), (30, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("0", "app.room('overview')", "Overview", show=False, id="room.overview"),
         Binding("1", "app.room('roadmap')", "Roadmap", show=False, id="room.roadmap"),
         Binding("2", "app.room('gate')", "Gate", show=False, id="room.gate"),
         Binding("3", "app.room('budget')", "Budget", show=False, id="room.budget"),

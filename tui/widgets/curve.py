@@ -36,7 +36,7 @@ CHART_KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("right", "right", "right", "curve.pan_right"),
     ("shift+left", "pan(-0.5)", "page left", "curve.page_left"),
     ("shift+right", "pan(0.5)", "page right", "curve.page_right"),
-    ("f,0", "follow", "show all, follow", "curve.follow"),
+    ("f", "follow", "show all, follow", "curve.follow"),
 )
 """Key, action, word, id: the same on the chart and on a screen that passes them on."""
 

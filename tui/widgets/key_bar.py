@@ -65,7 +65,7 @@ class KeyBar(Widget):
             start += _length(key) + 2
 
 
-SCREENS = Key("1-8", "screens", "app.command_palette", pin=True)
+SCREENS = Key("0-8", "screens", "app.command_palette", pin=True)
 
 
 def packed(keys: tuple[Key, ...], width: int) -> list[list[Key]]:
