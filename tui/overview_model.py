@@ -130,7 +130,7 @@ def host_line(chip: HostChip, gauge: GaugeModel) -> Line:
         parts.append((f" RAM {100 * gauge.ram_used // gauge.ram_total}%", tone))
     if gauge.disk_free is not None:
         parts.append((f" {gauge.disk_free / 1e9:.0f}G free", tone))
-    if gauge.rung:
+    if gauge.rung and not any(gpu.simulated for gpu in gauge.gpus):  # SIM says that already
         parts.append((f"  [{clean(gauge.rung)}]", tone or DIM))
     if gauge.detail and chip.state != "live":
         parts.append((f"  {clean(gauge.detail)}", WARN))
