@@ -89,6 +89,12 @@ def verdict(troubles: Sequence[str], waiting: Sequence[str] = ()) -> tuple[Part,
 # --- hosts ------------------------------------------------------------------------------------
 
 
+HOT = 84
+"""Degrees Celsius at which a card is named; GeForce cards slow down from about here."""
+LOW_DISK = 10e9
+"""Bytes; a training's checkpoints and journal need about this much."""
+
+
 def host_trouble(chip: HostChip, gauge: GaugeModel) -> tuple[str, str]:
     """(trouble, waiting) of a host, both empty where it answers with figures of this moment."""
     name = clean(chip.name)
@@ -99,7 +105,13 @@ def host_trouble(chip: HostChip, gauge: GaugeModel) -> tuple[str, str]:
         return f"{name} is silent", ""
     if chip.state != "live":
         return "", f"{name} is {LINKS.get(chip.state, (chip.state, ''))[0]}"
-    return "", "" if gauge.age_s is not None else f"{name} sent no figures yet"
+    if gauge.age_s is None:
+        return "", f"{name} sent no figures yet"
+    if any(gpu.temp_c is not None and gpu.temp_c >= HOT for gpu in gauge.gpus):
+        return f"{name}'s card is hot", ""
+    if gauge.disk_free is not None and gauge.disk_free < LOW_DISK:
+        return f"{name}'s disk is nearly full", ""
+    return "", ""
 
 
 def host_line(chip: HostChip, gauge: GaugeModel) -> Line:
@@ -121,7 +133,7 @@ def host_line(chip: HostChip, gauge: GaugeModel) -> Line:
         parts.append((" —" if gpu.util is None else f" {gpu.util:>3}%", tone))
         parts.append((f" {gib(gpu.mem_used)}/{gib(gpu.mem_total)}G", tone))
         if gpu.temp_c is not None:
-            parts.append((f" {gpu.temp_c}C", tone or (WARN if gpu.temp_c >= 84 else "")))
+            parts.append((f" {gpu.temp_c}C", tone or (WARN if gpu.temp_c >= HOT else "")))
     if len(gauge.gpus) > 1:
         parts.append((f" +{len(gauge.gpus) - 1}", tone or DIM))
     if gauge.cpu is not None:

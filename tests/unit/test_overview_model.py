@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tui.roadmap.attention import Attention, attention
 from tui.roadmap.budget import summarize
 from tui.roadmap.gate import evaluate
 from tui.roadmap.workspace import Workspace
-from tui.widgets.gauge_lines import GaugeModel
+from tui.widgets.gauge_lines import GaugeModel, GpuModel
 from tui.widgets.status_header import HostChip
 
 
@@ -134,3 +135,15 @@ def test_lines_are_fitted_and_every_block_keeps_its_least() -> None:
     assert [model.columns_of(w) for w in (60, 119, 120, 179, 180)] == [1, 1, 2, 2, 3]
     for columns in (1, 2, 3):
         assert sum(len(c) for c in share_out(blocks, columns)) == len(blocks)
+
+
+def test_a_full_disk_and_a_hot_card_are_no_fine() -> None:
+    up = HostChip("tower", "live")
+    assert model.host_trouble(up, panel(disk_free=9_999_999_999)) == (
+        "tower's disk is nearly full",
+        "",
+    )
+    assert model.host_trouble(up, panel(disk_free=10_000_000_000)) == ("", "")
+    hot = GpuModel(0, "RTX", 99, None, None, None, 84, None, None, simulated=False)
+    assert model.host_trouble(up, panel(gpus=(hot,))) == ("tower's card is hot", "")
+    assert model.host_trouble(up, panel(gpus=(replace(hot, temp_c=83),))) == ("", "")
