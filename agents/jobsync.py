@@ -19,6 +19,8 @@ STREAMS: tuple[Stream, ...] = ("run", "log")
 RETRY = 5.0
 SUM_AT_ONCE = 1 << 20
 MAX_COPY = 8 * 1024**3
+CREDIT = 64 * 1024
+"""Bytes for which the host is given credit at once: far below its window, and no packet a point."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +41,14 @@ class JobSync:
         self._next_sub = 0
         self._retries: dict[tuple[str, Stream], asyncio.TimerHandle] = {}
         self._summing: dict[tuple[str, Stream], asyncio.Task[None]] = {}
+        self._owed = 0
         self._reset: set[tuple[str, Stream]] = set()
         self._changed = asyncio.Event()
 
     def connected(self, send: Send) -> None:
         self._forget()
         self._send = send
+        self._owed = 0
         self._followed.clear()
 
     def _forget(self) -> None:
@@ -203,7 +207,10 @@ class JobSync:
                 return
             self._store(number, key, message, blob)
         finally:
-            self._tell({"m": "credit", "bytes": len(blob)})
+            self._owed += len(blob)
+            if self._owed >= CREDIT:
+                self._tell({"m": "credit", "bytes": self._owed})
+                self._owed = 0
 
     def _store(
         self, number: int, key: tuple[str, Stream], message: dict[str, Any], blob: bytes

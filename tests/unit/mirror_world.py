@@ -115,6 +115,8 @@ class World:
         monkeypatch.setattr(identity, "PIECE", 2000)
         monkeypatch.setattr(tail, "SPACING", 0.0)
         monkeypatch.setattr(jobsync, "RETRY", 0.0)
+        # A chunk and what is owed must fit into the window, as 256 and 64 KiB fit into 1 MiB.
+        monkeypatch.setattr(jobsync, "CREDIT", 3000)
         real_write, real_aside = os.pwrite, StreamMirror.set_aside
         real_atomic = mirror_module.write_atomic
 

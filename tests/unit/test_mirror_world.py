@@ -188,3 +188,7 @@ async def test_two_programs_set_one_copy_aside_once(world):
     look(world)
     assert second.set_aside() is None
     assert world.copy.read_bytes() == b"other\n" * 10
+
+
+def test_what_is_owed_never_stops_the_host() -> None:
+    assert tail.CHUNK + jobsync.CREDIT <= tail.WINDOW
