@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tui.roadmap.workspace import Workspace
 
 VIEWS = (
+    ("overview", "0", "Overview"),
     ("gate", "2", "Gate"),
     ("budget", "3", "Budget"),
     ("metrics", "4", "Metrics & fields"),
