@@ -24,7 +24,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 def _place(root: Path) -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "gonogo" / f"first-{zlib.crc32(str(root).encode()):08x}.json"
+    return Path(home) / "gonogo" / f"first-{zlib.crc32(os.fsencode(root)):08x}.json"
 
 
 def stamp(root: Path) -> list[list[int]]:

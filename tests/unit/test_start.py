@@ -130,3 +130,10 @@ def test_only_what_changed_in_a_line_is_drawn() -> None:
         Region(0, 1, 9, 1)
     ]
     assert changed_lines(lines, lines[:1], 9) is None
+
+
+def test_a_folder_whose_name_is_no_utf8_keeps_its_header_as_well(root: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(root) + b"\xff"))
+    root.rename(odd)
+    first.remember(odd, "AI", "3/270 done")
+    assert first.recall(odd) == ("AI", "3/270 done")

@@ -41,6 +41,8 @@ _HTML_RAW = re.compile(r"<(script|pre|style|textarea)(?=[\s>]|$)", re.I)
 _FRONT_KEY = re.compile(r"\s*(?:[\w.-]+\s*[:=]|#|\[|$)")
 BOM = "\ufeff"
 FRONT_MATTER_LINES = 200
+DEEPEST = 100
+"""Lists in each other; a line of bullets alone opens no more."""
 
 
 class _Scanner:
@@ -251,8 +253,17 @@ class _Scanner:
                 Mark(number, start + 1, box.group(1) != " ", raw, start + box.end(), parent, depth)
             )
         self.items.append((content, index))
-        # An item that opens another list on its own line ("- - [ ] x") holds no checkbox of ours.
         self.paragraph = bool(after.strip())
+        # An item may open another list on its own line: "- - [ ] x".
+        rest = after[gap_chars:]
+        inner = _ITEM.match(rest) if index is None and 1 <= gap <= 4 else None
+        if (
+            inner
+            and len(self.items) < DEEPEST
+            and "\t" not in after[:gap_chars]
+            and not _RULE.match(rest)
+        ):
+            self._item(number, column + len(marker) + gap_chars, content, inner, rest)
 
     def _table(self, number: int) -> int:
         lines = self.out.lines
