@@ -17,6 +17,7 @@ from agents.errors import LinkLost, NeedsUser
 from agents.known_hosts import HostKeys, Presented
 from agents.login import Answers, LoginClient, is_encrypted, key_files
 from agents.spec import HostSpec
+from agents.ssh_settings import SshSettings
 from agents.transport import SshTransport, server_version
 
 TCP_TIMEOUT = 3.0
@@ -59,7 +60,9 @@ class SshDialer:
         self.answers = Answers()
         self.address: tuple[str, int] | None = None  # None behind a proxy: cannot be probed
 
-    async def _prepare(self) -> tuple[asyncssh.SSHClientConnectionOptions, str, dict[str, Any]]:
+    async def _prepare(
+        self, settings: SshSettings
+    ) -> tuple[asyncssh.SSHClientConnectionOptions, str, dict[str, Any]]:
         """(what ssh_config makes of the spec, host or alias, arguments of the connection)."""
         user, host, port = self.spec.target()
         arguments: dict[str, Any] = {
@@ -81,31 +84,31 @@ class SshDialer:
             arguments["client_keys"] = [str(path)]
             arguments["ignore_encrypted"] = True
         else:
-            named = await asyncio.to_thread(self._configured_keys, user, host, port)
+            named = await asyncio.to_thread(self._configured_keys, settings, user, host, port)
             if not all(named.values()):
                 # A key file that is not there is passed over, as ssh does.
                 arguments["client_keys"] = [path for path, present in named.items() if present]
                 arguments["ignore_encrypted"] = True
         try:
             options = await asyncssh.SSHClientConnectionOptions.construct(
-                host=host, config=(), **arguments
+                host=host, config=settings.files, **arguments
             )
         except (ValueError, OSError, asyncssh.Error) as error:
-            raise NeedsUser(
-                f"the SSH settings of {self.spec.name} are not usable: {error}"
-            ) from error
+            raise NeedsUser(self._unusable(settings.named(str(error)))) from error
         return options, host, arguments
 
+    def _unusable(self, text: str) -> str:
+        return f"the SSH settings of {self.spec.name} are not usable: {text}"
+
     @staticmethod
-    def _configured_keys(user: str | None, host: str, port: int | None) -> dict[str, bool]:
+    def _configured_keys(
+        settings: SshSettings, user: str | None, host: str, port: int | None
+    ) -> dict[str, bool]:
         """The key files that ssh_config names for the host, and whether each is there."""
-        path = Path("~/.ssh/config").expanduser()
-        if not os.access(path, os.R_OK):
-            return {}
         local = getpass.getuser()
         try:
             config = SSHClientConfig.load(
-                None, [path], False, False, False, local, user or (), host, port or ()
+                None, settings.files, False, False, False, local, user or (), host, port or ()
             )
         except (ValueError, OSError, asyncssh.Error):
             return {}  # said with file and line when the connection's options are made
@@ -136,7 +139,24 @@ class SshDialer:
         NeedsUser or LinkLost.
         """
         self.pending = self.answers.pending = None
-        options, alias, arguments = await self._prepare()
+        try:
+            settings = await asyncio.to_thread(SshSettings.of_user)
+        except (ValueError, OSError) as error:
+            raise NeedsUser(self._unusable(str(error))) from error
+        try:
+            # The copy is read again for each jump host, so it lives as long as the login.
+            return await self._open(settings, command, on_connected, on_authenticated)
+        finally:
+            settings.close()
+
+    async def _open(
+        self,
+        settings: SshSettings,
+        command: Callable[[str], tuple[str, bool]],
+        on_connected: Callable[[], None],
+        on_authenticated: Callable[[], None],
+    ) -> SshTransport:
+        options, alias, arguments = await self._prepare(settings)
         host, port = str(options.host), int(options.port)
         proxied = bool(options.proxy_command or options.tunnel)
         self.address = None if proxied else (host, port)
@@ -166,11 +186,18 @@ class SshDialer:
                 sock = await tcp_connect(host, port, TCP_TIMEOUT)
             async with asyncio.timeout(LOGIN_TIMEOUT):
                 conn = await asyncssh.connect(
-                    alias, arguments.pop("port", ()), sock=sock, client_factory=client, **arguments
+                    alias,
+                    arguments.pop("port", ()),
+                    sock=sock,
+                    config=settings.files,
+                    client_factory=client,
+                    **arguments,
                 )
         except (asyncssh.Error, OSError, TimeoutError, ValueError) as error:
             if sock is not None:
                 sock.close()
+            if isinstance(error, ValueError):
+                raise NeedsUser(self._unusable(settings.named(str(error)))) from error
             raise self._explain(error, clients, host, port) from error
         except BaseException:
             if sock is not None:
@@ -220,4 +247,4 @@ class SshDialer:
             return LinkLost(
                 f"{name} ({host}:{port}) cannot be reached: {text}", unreachable=not reached
             )
-        return NeedsUser(f"the SSH settings of {name} are not usable: {error}")
+        return NeedsUser(self._unusable(str(error)))

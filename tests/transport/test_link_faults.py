@@ -99,6 +99,27 @@ async def test_ssh_config_aliases_are_followed(sshd, make_link, tmp_path):
     await watched.live()
 
 
+async def test_ssh_config_with_comments_and_times_is_followed(sshd, make_link, tmp_path):
+    folder = tmp_path / ".ssh"
+    folder.mkdir(mode=0o700)
+    (folder / "config").write_text(
+        f"Host rig # mine\n  HostName=127.0.0.1 # my box\n  Port {sshd.port}\n  User tester\n"
+        f"  ConnectTimeout 2m\n  IdentityFile ~/%j\n  IdentityFile {sshd.client_key}\n"
+        f"  RequestTTY force\n  UserKnownHostsFile {sshd.known_hosts}\n"
+    )
+    watched = make_link(name="rig", ssh="", identity_file=None, known_hosts=None)
+    await watched.live()
+
+
+async def test_an_ssh_config_that_cannot_be_read_names_its_line(make_link, tmp_path):
+    (tmp_path / ".ssh").mkdir(mode=0o700)
+    config = tmp_path / ".ssh/config"
+    config.write_text("Host rig\n  IdentitiesOnly perhaps\n")
+    watched = make_link(name="rig", ssh="", identity_file=None, known_hosts=None)
+    change = await watched.start().state(LinkState.needs_user)
+    assert f"{config} line 2: " in change.detail
+
+
 @pytest.mark.parametrize("also_there", [True, False])
 async def test_a_key_file_that_is_not_there_is_passed_over_as_ssh_does(
     also_there, sshd, make_link, tmp_path
