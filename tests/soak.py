@@ -26,7 +26,10 @@ from tui.roadmap.workspace import Workspace
 from tui.screens.room import Room
 
 GIB = 2**30
-ROOMS = ("roadmap", "gate", "budget", "metrics", "live", "journal", "notes", "jobs")
+ROOMS = ("roadmap", "gate", "budget", "metrics", "live", "journal", "notes", "jobs", "overview")
+COVERED = ("live", "roadmap", "overview")
+"""The rooms that dialogs are opened over in turn."""
+
 DIALOGS = ("question_mark", "colon", "dollar_sign", "ctrl+p")
 SETTINGS = """\
 title = "Soak"
@@ -220,7 +223,7 @@ class Player:
                     await self.pilot.press(key)
                 self.app.screen.show_metric("loss")  # type: ignore[attr-defined]
             if number % 2 == 0:
-                self.app.action_room("live" if number % 4 == 0 else "roadmap")
+                self.app.action_room(COVERED[number // 2 % len(COVERED)])
                 await self.pilot.pause()
                 await self.dialog(DIALOGS[number // 2 % len(DIALOGS)], min(20, part / 3), frame)
         await self.drop("tower", min(30, part / 2), frame)

@@ -12,7 +12,6 @@ from textual.widgets import Static
 
 from tests.soak import Census, Leak, Player, soak_app
 from tests.ui.conftest import until
-from tui.screens.roadmap import RoadmapScreen
 from tui.screens.room import Room
 
 
@@ -64,18 +63,22 @@ async def test_the_soak_sees_a_leak(
         before.grown_to(after)
 
 
+@pytest.mark.parametrize(("name", "part"), [("roadmap", "#boxes"), ("overview", "#over-0")])
 async def test_the_soak_sees_a_covered_screen_that_is_drawn(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: str
 ) -> None:
     app = soak_app(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: app.arrived, 60, "everything is imported")
         player = Player(app, pilot)
         await player.begin()
-        app.action_room("roadmap")
+        app.action_room(name)
         await pilot.pause()
         room = app.screen
-        assert isinstance(room, RoadmapScreen)
-        monkeypatch.setattr(app, "watch_runs", lambda: room.query_one("#boxes").refresh())
+        assert isinstance(room, Room)
+        assert room is app.room
+        await player.dialog("question_mark")
+        assert player.covered_renders == 0
+        monkeypatch.setattr(app, "watch_runs", lambda: room.query_one(part).refresh())
         with pytest.raises(Leak, match="covered screens were drawn"):
             await player.dialog("question_mark")

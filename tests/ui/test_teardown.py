@@ -9,7 +9,7 @@ from tui.app import GonogoApp
 from tui.roadmap.workspace import Workspace
 from tui.screens.room import Room
 
-ROOMS = ("roadmap", "gate", "budget", "metrics", "live", "jobs")
+ROOMS = ("roadmap", "gate", "budget", "metrics", "live", "jobs", "overview")
 
 
 @pytest.mark.parametrize("name", ROOMS)

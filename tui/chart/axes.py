@@ -80,21 +80,58 @@ def limits(
     return low - room, high + room
 
 
+WIDEST = 7
+"""Characters of a label beside the y axis."""
+
+
 def label(value: float) -> str:
     """A number in at most seven characters: 0.412, 7.64, 250, 12.5k, 2e-4."""
     if not math.isfinite(value):
         return str(value)
     size = abs(value)
-    if size == 0 or size < 1e-12:
+    if size < 1e-12:
         return "0"
-    if size < 1e-3:
-        mantissa, exponent = f"{value:.1e}".split("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+    if size < 1e-3 or size >= 0.9995e9:
+        return _scientific(value)
+    for digits in (4, 3, 2):
+        text = _short(value, digits)
+        if len(text) <= WIDEST:
+            return text
+    return _scientific(value)
+
+
+def labels(values: list[float], widest: int = WIDEST) -> list[str]:
+    """Labels of ticks: with as many digits as tell neighbours apart, where `widest` has room for them."""
+    plain = [label(value) for value in values]
+    if len(set(plain)) == len(plain):
+        return plain
+    for digits in range(4, 16):
+        finer = [_short(value, digits) for value in values]
+        if max(map(len, finer)) > widest:
+            break
+        if len(set(finer)) == len(finer):
+            return finer
+    return plain
+
+
+def _short(value: float, digits: int) -> str:
+    """With k for thousands and M for millions, to `digits` significant digits (one fewer with k and M)."""
+    size = abs(float(f"{value:.{digits}g}"))
     if size >= 1e6:
-        return f"{value / 1e6:.3g}M"
+        return f"{value / 1e6:.{digits - 1}g}M"
     if size >= 1e4:
-        return f"{value / 1e3:.3g}k"
-    return f"{value:.4g}"
+        return f"{value / 1e3:.{digits - 1}g}k"
+    return f"{value:.{digits}g}"
+
+
+def _scientific(value: float) -> str:
+    for digits in (1, 0):
+        mantissa, exponent = f"{value:.{digits}e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if digits else mantissa
+        text = f"{mantissa}e{int(exponent)}"
+        if len(text) <= WIDEST:
+            break
+    return text
 
 
 def duration(seconds: float) -> str:

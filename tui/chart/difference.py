@@ -58,17 +58,22 @@ def moving_interval(values: FloatArray, window: int) -> tuple[FloatArray, FloatA
     Values that are not finite do not count; fewer than five in a window give NaN.
     """
     good = np.isfinite(values)
-    shift = float(values[good].mean()) if good.any() else 0.0  # keeps the sums of squares exact
-    clean = np.where(good, values, shift) - shift
+    shift = float(np.median(values[good])) if good.any() else 0.0  # keeps the sums of squares exact
+    with np.errstate(over="ignore"):
+        clean = np.where(good, values, shift) - shift
 
     def trailing(part: FloatArray) -> FloatArray:
-        sums = np.cumsum(part)
-        out = sums.copy()
-        out[window:] -= sums[:-window]
-        return out
+        # A window is the end of one block and the start of the next. The difference of two running
+        # sums would carry the rounding of one spike through all that follows.
+        blocks = np.zeros((-(-len(part) // window) + 1, window))
+        blocks.ravel()[window : window + len(part)] = part
+        heads = np.cumsum(blocks[1:], axis=1)
+        tails = np.cumsum(blocks[:-1, :0:-1], axis=1)[:, ::-1]
+        heads[:, :-1] += tails
+        return heads.ravel()[: len(part)]
 
     count = trailing(good.astype(np.float64))
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
         mean = trailing(clean) / count
         spread = np.maximum(0.0, trailing(clean * clean) - count * mean * mean) / (count - 1)
         half = t_quantile(np.maximum(count - 1, 1)) * np.sqrt(spread / count)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.chart import legend
-from tui.chart.axes import clock, duration, label, log_ticks, ticks
+from tui.chart.axes import clock, duration, labels, log_ticks, ticks
 from tui.chart.difference import Comparison
 from tui.chart.plot import Plot, column_of, difference_plot, measure
 from tui.chart.raster import BLANK, BoolArray, Window, raster_bounds, to_codes
@@ -169,11 +169,11 @@ def _panel(
             canvas.codes[:, column][free] = ord(pen.sign("cross"))
             canvas.owner[:, column] = NUMBER["cross"]
     _letters(canvas, plot, lines, width, height)
-    labels = _y_labels(plot.window, height)
+    names = _y_labels(plot.window, height)
     side, notch = pen.sign("side"), pen.sign("notch")
     return [
         [
-            (f"{labels.get(row, ''):>7}" + (notch if row in labels else side), "axis"),
+            (f"{names.get(row, ''):>7}" + (notch if row in names else side), "axis"),
             *canvas.runs(row),
         ]
         for row in range(height)
@@ -227,13 +227,11 @@ def _row(window: Window, height: int, y: float) -> int:
 
 
 def _y_labels(window: Window, height: int) -> dict[int, str]:
-    labels: dict[int, str] = {}
     make = log_ticks if window.log_y else ticks
-    for value in make(window.y0, window.y1, max(2, height // 3)):
-        row = _row(window, height, value)
-        if 0 <= row < height:
-            labels[row] = label(10**value) if window.log_y else label(value)
-    return labels
+    values = make(window.y0, window.y1, max(2, height // 3))
+    names = labels([10**value for value in values] if window.log_y else values)
+    rows = [_row(window, height, value) for value in values]
+    return {row: name for row, name in zip(rows, names, strict=True) if 0 <= row < height}
 
 
 def _x_axis(plot: Plot, view: View, width: int, pen: Pen) -> Rows:
@@ -241,9 +239,9 @@ def _x_axis(plot: Plot, view: View, width: int, pen: Pen) -> Rows:
     rule = [pen.sign("rule")] * width
     text = [" "] * (width + LEFT)
     span = window.x1 - window.x0
-    for value in ticks(window.x0, window.x1, max(2, width // 14)):
+    values = ticks(window.x0, window.x1, max(2, width // 14))
+    for value, name in zip(values, _positions(values, view.axis, span), strict=True):
         column = int((value - window.x0) / span * width)
-        name = _position(value, view.axis, span)
         start = LEFT + column - len(name) // 2
         if column >= width or start + len(name) > len(text):
             continue
@@ -260,7 +258,7 @@ def _x_axis(plot: Plot, view: View, width: int, pen: Pen) -> Rows:
     ]
 
 
-def _position(value: float, axis: str, span: float) -> str:
+def _positions(values: list[float], axis: str, span: float) -> list[str]:
     if axis == "relative":
-        return duration(value) if math.isfinite(value) else ""
-    return clock(value, span) if axis == "wall" else label(value)
+        return [duration(value) if math.isfinite(value) else "" for value in values]
+    return [clock(value, span) for value in values] if axis == "wall" else labels(values, 12)

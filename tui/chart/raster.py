@@ -61,8 +61,13 @@ def anchored(x0: float, x1: float, columns: int, log_y: bool = False) -> Window:
     # A width below the spacing of floating point numbers there could not be told apart.
     raw = max(raw, abs(x1) * 1e-13, 1e-300)
     power = 10.0 ** math.floor(math.log10(raw))
-    width = next(f * power for f in (*BIN_FACTORS, 20.0) if f * power >= raw * (1 - 1e-12))
-    first = math.floor(x0 / width + 1e-9)
+    widths = [f * power for f in (*BIN_FACTORS, 20.0, 25.0) if f * power >= raw * (1 - 1e-12)]
+    for width in widths:
+        first = math.floor(x0 / width + 1e-9)
+        if first * width > x0:  # by rounding: the first point would lie before the first bin
+            first -= 1
+        if x1 <= (first + columns) * width:
+            break
     return Window(first * width, (first + columns) * width, 0.0, 1.0, log_y, width, first)
 
 
