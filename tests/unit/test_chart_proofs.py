@@ -250,6 +250,14 @@ def one_picture(seed: int) -> None:
         assert len(text) <= max(width, 70), (number, text)
 
 
+@pytest.mark.parametrize("seed", [10_204, 10_237, 10_274, 11_593])
+def test_pictures_that_once_failed(seed: int) -> None:
+    """A zoom without a width beside a large position; a log axis beyond 1e308; far off a small scale."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        one_picture(seed)
+
+
 @pytest.mark.parametrize("part", range(4))
 def test_any_picture_stays_in_its_cells(part: int) -> None:
     for seed in range(part * 150, part * 150 + 150):

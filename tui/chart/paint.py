@@ -223,13 +223,13 @@ def _letters(
 
 def _row(window: Window, height: int, y: float) -> int:
     part = (window.y1 - y) / (window.y1 - window.y0)
-    return int(min(9e6, max(-9e6, round(part * (4 * height - 1))))) // 4
+    return round(min(9e6, max(-9e6, part * (4 * height - 1)))) // 4
 
 
 def _y_labels(window: Window, height: int) -> dict[int, str]:
     make = log_ticks if window.log_y else ticks
     values = make(window.y0, window.y1, max(2, height // 3))
-    names = labels([10**value for value in values] if window.log_y else values)
+    names = labels([10 ** min(value, 308.0) for value in values] if window.log_y else values)
     rows = [_row(window, height, value) for value in values]
     return {row: name for row, name in zip(rows, names, strict=True) if 0 <= row < height}
 

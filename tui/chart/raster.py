@@ -175,8 +175,9 @@ def raster_bounds(low: FloatArray, high: FloatArray, window: Window, height: int
         return dots
     scale = (rows - 1) / (window.y1 - window.y0)
     far = 4.0 * rows
-    top = np.rint(np.clip((window.y1 - np.where(filled, high, 0)) * scale, -far, far))
-    bottom = np.rint(np.clip((window.y1 - np.where(filled, low, 0)) * scale, -far, far))
+    with np.errstate(over="ignore"):  # far off a small scale; the clip takes it back
+        top = np.rint(np.clip((window.y1 - np.where(filled, high, 0)) * scale, -far, far))
+        bottom = np.rint(np.clip((window.y1 - np.where(filled, low, 0)) * scale, -far, far))
     first, last = top.astype(np.int64), bottom.astype(np.int64)
     both = filled[:-1] & filled[1:]
     falls = both & (first[1:] > last[:-1] + 1)

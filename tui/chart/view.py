@@ -91,7 +91,8 @@ class View:
         span = min(whole, max((high - low) * factor, whole * SMALLEST_ZOOM))
         if anchor is None:
             anchor = high
-        part = min(1.0, max(0.0, (anchor - low) / (high - low)))
+        # Beside a large position a small range can have no width in floating point.
+        part = min(1.0, max(0.0, (anchor - low) / (high - low))) if high > low else 1.0
         self._set(anchor - part * span, span, extent)
 
     def pan(self, distance: float, extent: tuple[float, float]) -> None:
