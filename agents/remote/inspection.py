@@ -30,7 +30,11 @@ START_GRACE = 180.0
 """Seconds for which this agent has to see nothing run. Not by the clock, which jumps in WSL after a sleep."""
 KEPT = {"created": "starting", "running": "running", "paused": "running", "restarting": "running"}
 INSPECT = "{{.Name}} {{.Id}} {{json .State}}"
-INFO = "{{.ID}} {{.DockerRootDir}} {{json .SecurityOptions}}"
+INFO = (
+    # Without an engine Docker 20.10 fails at the first field and does not say why; this does.
+    "{{with .ServerErrors}}ERROR {{.}}{{else}}"
+    "{{.ID}} {{.DockerRootDir}} {{json .SecurityOptions}}{{end}}"
+)
 
 
 def boot_ms() -> int:
