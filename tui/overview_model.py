@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tui.overview_layout import Block, Line, Part
 from tui.roadmap.describe import describe, visible, when
 from tui.roadmap.forecast import limit_warnings
 from tui.roadmap.gate import GateReport
@@ -43,35 +43,12 @@ if TYPE_CHECKING:
     from tui.widgets.gauge_lines import GaugeModel
     from tui.widgets.status_header import HostChip
 
-Part = tuple[str, str]
 OPEN_JOBS = ("requested", "starting", "running", "unknown")
 BAD_JOBS = ("failed", "oom", "lost")
 GUTTER = 11
 """Cells of the word at the left of a block's first line."""
 NAMED = 3
 """Troubles that the verdict names; the others are counted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line. `key` is `kind:rest` and says what enter opens; without a key it cannot be chosen."""
-
-    key: str
-    parts: tuple[Part, ...]
-
-    @property
-    def text(self) -> str:
-        """The line without its styles."""
-        return "".join(text for text, _ in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Lines under one word. At least `least` of them are shown however low the screen is."""
-
-    title: str
-    lines: tuple[Line, ...]
-    least: int = 1
 
 
 def verdict(troubles: Sequence[str], waiting: Sequence[str] = ()) -> tuple[Part, ...]:
@@ -331,37 +308,3 @@ def journal_block(records: Sequence[Record], most: int = 12) -> Block:
     )  # fmt: skip
     empty = Line("", (("nothing yet: 1 shows the boxes, space ticks one", DIM),))
     return Block("Journal", lines or (empty,))
-
-
-# --- fitting ----------------------------------------------------------------------------------
-
-
-def fitted(blocks: Sequence[Block], height: int) -> list[tuple[Block, int]]:
-    """How many lines of each block are shown: the least first, then in turn while there is room."""
-    shown = [min(block.least, len(block.lines)) for block in blocks]
-    room = height - sum(shown)
-    while room > 0:
-        before = room
-        for index, block in enumerate(blocks):
-            if room > 0 and shown[index] < len(block.lines):
-                shown[index] += 1
-                room -= 1
-        if room == before:
-            break
-    return list(zip(blocks, shown, strict=True))
-
-
-def columns_of(width: int) -> int:
-    """One column, two from 120 cells on, three from 180 on."""
-    return 1 if width < 120 else 2 if width < 180 else 3
-
-
-def share_out(blocks: Sequence[Block], columns: int) -> list[list[Block]]:
-    """The blocks by column: what runs at the left, the plan beside it, the journal last."""
-    by = {block.title: block for block in blocks}
-    order = {
-        1: (("Hosts", "MLflow", "Jobs", "Attention", "Next", "Gate", "Money", "Journal"),),
-        2: (("Hosts", "MLflow", "Jobs", "Gate", "Money", "Journal"), ("Attention", "Next")),
-        3: (("Hosts", "MLflow", "Jobs", "Gate", "Money"), ("Attention", "Next"), ("Journal",)),
-    }[columns]
-    return [[by[title] for title in titles if title in by] for titles in order]

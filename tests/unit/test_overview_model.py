@@ -10,7 +10,8 @@ import pytest
 from agents import JobState, JobStatus
 from tui import overview_model as model
 from tui.live import LiveStore, RunView
-from tui.overview_model import Block, Line, fitted, share_out, verdict
+from tui.overview_layout import Block, Line, columns_of, fitted, share_out
+from tui.overview_model import verdict
 from tui.roadmap.attention import Attention, attention
 from tui.roadmap.budget import summarize
 from tui.roadmap.gate import evaluate
@@ -132,7 +133,7 @@ def test_lines_are_fitted_and_every_block_keeps_its_least() -> None:
         assert shown[0] == 2
         assert shown[3] == 1
     assert [count for _, count in fitted(blocks, 0)] == [2, 1, 1, 1]
-    assert [model.columns_of(w) for w in (60, 119, 120, 179, 180)] == [1, 1, 2, 2, 3]
+    assert [columns_of(w) for w in (60, 119, 120, 179, 180)] == [1, 1, 2, 2, 3]
     for columns in (1, 2, 3):
         assert sum(len(c) for c in share_out(blocks, columns)) == len(blocks)
 

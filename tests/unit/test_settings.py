@@ -13,8 +13,8 @@ from tui.settings import (
     key_line,
     load_settings,
     parse_settings,
-    settings_text,
 )
+from tui.settings_text import settings_text
 
 
 def test_defaults() -> None:

@@ -12,7 +12,8 @@ from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue, NotSaved, WorkspaceError
 from tui.roadmap.labels import repair_mojibake
 from tui.roadmap.naming import TEMPLATE
-from tui.settings import FILE_NAME, SettingsError, load_settings, parse_settings, settings_text
+from tui.settings import FILE_NAME, SettingsError, load_settings, parse_settings
+from tui.settings_text import settings_text
 
 MAX_ROADMAP = 4 * 1024 * 1024
 IGNORED = "state.lock\nstate.torn-*\nstate.kept-*\nstate.edit-*\nruns/\nmodels/\n"

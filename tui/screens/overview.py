@@ -13,13 +13,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.gauge_model import gauge_model, host_chip_model
+from tui.overview_layout import Block, Line, columns_of, fitted, share_out
 from tui.overview_model import (
     GUTTER,
-    Block,
-    Line,
     attention_block,
-    columns_of,
-    fitted,
     gate_line,
     host_line,
     host_trouble,
@@ -29,7 +26,6 @@ from tui.overview_model import (
     mlflow_line,
     money_line,
     next_block,
-    share_out,
     verdict,
 )  # fmt: skip
 from tui.roadmap.attention import Attention, attention
