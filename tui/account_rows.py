@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 
 from tui.detail import clock
 from tui.roadmap.budget import BudgetRow, BudgetSummary
 from tui.roadmap.document import Field
 from tui.roadmap.gate import Criterion
-from tui.roadmap.results import MetricResult
 from tui.roadmap.state import Cost, Decision, FieldValue
 from tui.rows import line_of
 from tui.vocabulary import DIM, FAIL, HEAD, OUTCOMES, PASS, STRONG, WARN, age, clip
 from tui.widgets.row_list import Row
+
+if TYPE_CHECKING:
+    from tui.roadmap.comparison import MetricResult
 
 FRESH_DAYS = 7
 """Evidence older than this is called old."""

@@ -25,7 +25,7 @@ FIRST = ("tui.chart.plot", "tui.curves", "tui.screens.live")
 
 ALSO = (
     "agents.link", "agents.tunnel", "tui.roadmap.verify", "tui.roadmap.bindings", "tui.roadmap.export",
-    "textual.widgets._toast", "textual.command",
+    "textual.widgets._toast", "textual.command", "uuid6",
 )  # fmt: skip
 """Imported inside of functions, so that no name of theirs stands here."""
 

@@ -5,21 +5,22 @@ Every error names file, line and key. Money is decimal, paths may start with `~`
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
 import tomllib
-from collections.abc import Iterator
-from decimal import Decimal
-from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+# Not pydantic, which the rules use: its import and models take a fifth of the time to the first frame.
+from msgspec import Meta, Struct, ValidationError, convert
+from msgspec.structs import fields
 
 from tui.files import MIB, read_file
+from tui.settings_values import FILE_NAME, Money, PlanFile, TrackingAddress
+from tui.toml_lines import key_line
 
-FILE_NAME = "gonogo.toml"
 MAX_BYTES = MIB
-OWN_FILES = (FILE_NAME, "bindings.toml", "state.jsonl", "state.lock")
-OWN_FOLDERS = ("evidence", "runs")
 
 
 class SettingsError(ValueError):
@@ -28,36 +29,16 @@ class SettingsError(ValueError):
     exit_code = 2
 
 
-def _expand(value: Any) -> Any:
-    return Path(value).expanduser() if isinstance(value, str) and value else value
+IMAGE_NAME = r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}"
+ImageName = Annotated[str, Meta(pattern=rf"^{IMAGE_NAME}\Z")]
+Port = Annotated[int, Meta(ge=1, le=65535)]
 
 
-def _decimal(value: Any) -> Any:
-    # A TOML float goes through its shortest text, so that 269.10 is not 269.1000000000000227.
-    return Decimal(repr(value)) if isinstance(value, float) else value
+class _Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file may say; a name that is not here is an error."""
 
 
-UserPath = Annotated[Path, BeforeValidator(_expand)]
-Money = Annotated[Decimal, BeforeValidator(_decimal), Field(ge=0, allow_inf_nan=False)]
-ImageName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _plan_file(value: str) -> str:
-    """The plan is a file of its own: nothing else in the workspace is read or replaced as one."""
-    parts = PurePosixPath(value).parts
-    if not parts or "\0" in value or parts[-1] == ".." or value.endswith("/"):
-        raise ValueError("must name a file")
-    if value in OWN_FILES or parts[0] in OWN_FOLDERS or parts[-1] in OWN_FILES:
-        raise ValueError(f"{value} has another use; the plan is a file of its own")
-    return value
-
-
-class HostSettings(_Strict):
+class HostSettings(_Strict, frozen=True):
     """One host. `ssh` is an alias of ssh_config or user@host; empty means the host's own name.
 
     `shell` is the kind of login shell, found out when empty; "windows" runs the agent in WSL.
@@ -66,8 +47,8 @@ class HostSettings(_Strict):
     ssh: str = ""
     port: Port | None = None
     user: str | None = None
-    identity_file: UserPath | None = None
-    known_hosts: UserPath | None = None
+    identity_file: Path | None = None
+    known_hosts: Path | None = None
     local: bool = False
     role: Literal["tower", "server", "laptop"] = "tower"
     python: str = "python3"
@@ -76,34 +57,34 @@ class HostSettings(_Strict):
     simulate_gpu: bool = False
 
 
-class BudgetSettings(_Strict):
+class BudgetSettings(_Strict, frozen=True):
     """Planned total, the binding limit, the goal's older limit; `warn_at` is a share of a row or limit.
 
     `price_per_kwh` is in `currency`; None means unknown, so that electricity is shown without a cost.
     """
 
-    total: Money = Decimal(269)
-    limit: Money = Decimal(300)
-    goal: Money = Decimal(1000)
-    warn_at: Annotated[float, Field(gt=0, le=1)] = 0.8
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    total: Money = Money(269)
+    limit: Money = Money(300)
+    goal: Money = Money(1000)
+    warn_at: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")] = "USD"
     price_per_kwh: Money | None = None
 
 
-class GateSettings(_Strict):
+class GateSettings(_Strict, frozen=True):
     """Thresholds and definitions of the GO/NO-GO gate; all are pinned into each decision."""
 
-    min_improvement: Annotated[float, Field(allow_inf_nan=False)] = 10.0
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    metrics: Annotated[int, Field(ge=1)] = 10
-    min_seeds: Annotated[int, Field(ge=1)] = 3
+    min_improvement: float = 10.0
+    alpha: Annotated[float, Meta(gt=0, lt=1)] = 0.05
+    metrics: Annotated[int, Meta(ge=1)] = 10
+    min_seeds: Annotated[int, Meta(ge=1)] = 3
     primary: str = "functional_correctness"
     improvement: Literal["relative"] = "relative"
     test: Literal["paired-t"] = "paired-t"
     sided: Literal["two-sided"] = "two-sided"
 
 
-class MlflowSettings(_Strict):
+class MlflowSettings(_Strict, frozen=True):
     """Where MLflow listens on its host; local port 0 chooses one that stays the same.
 
     `bind` beyond 127.0.0.1 lets other machines in (MLflow itself asks nobody for a password);
@@ -112,15 +93,15 @@ class MlflowSettings(_Strict):
 
     host: str = "server"
     port: Port = 5000
-    local_port: Annotated[int, Field(ge=0, le=65535)] = 0
-    bind: Annotated[str, Field(pattern=r"^[0-9A-Fa-f.:]+$")] = "127.0.0.1"
-    allowed_hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9.:*\[\]-]+$")], ...] = ()
+    local_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    bind: Annotated[str, Meta(pattern=r"^[0-9A-Fa-f.:]+\Z")] = "127.0.0.1"
+    allowed_hosts: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:*\[\]-]+\Z")], ...] = ()
     store: Literal["sqlite", "postgresql"] = "sqlite"
     image: ImageName = "ghcr.io/mlflow/mlflow:v3.17.0"
     postgres_image: ImageName = "postgres:17"
 
 
-class NoticeSettings(_Strict):
+class NoticeSettings(_Strict, frozen=True):
     """How the end, the failure, a NaN or the standstill of a run is told besides on the screen.
 
     `desktop` is the escape sequence that the terminal turns into a notification: osc9 (iTerm2 and
@@ -130,11 +111,11 @@ class NoticeSettings(_Strict):
 
     bell: bool = True
     desktop: Literal["off", "osc9", "osc777", "osc99"] = "off"
-    stall_factor: Annotated[float, Field(ge=2, allow_inf_nan=False)] = 20.0
-    stall_seconds: Annotated[float, Field(ge=60, allow_inf_nan=False)] = 60.0
+    stall_factor: Annotated[float, Meta(ge=2)] = 20.0
+    stall_seconds: Annotated[float, Meta(ge=60)] = 60.0
 
 
-class PublicSettings(_Strict):
+class PublicSettings(_Strict, frozen=True):
     """Public services that checks may ask, over https and without any secret; see `rules.public`."""
 
     enabled: bool = True
@@ -149,16 +130,7 @@ class PublicSettings(_Strict):
     """owner/name of the project's own repository on GitHub."""
 
 
-def _no_password(uri: str) -> str:
-    """The address goes into a program's arguments, which every user of the host can read."""
-    if "@" in uri.partition("://")[2].partition("/")[0]:
-        raise ValueError(
-            "must hold no password: set MLFLOW_TRACKING_USERNAME and _PASSWORD on the host instead"
-        )
-    return uri
-
-
-class TrainingSettings(_Strict):
+class TrainingSettings(_Strict, frozen=True):
     """Defaults of a training run; paths are paths on the training host.
 
     `vram_gb` (GiB) and `disk_gb` must be free before a start. What begins with `image` and ends
@@ -171,24 +143,24 @@ class TrainingSettings(_Strict):
     model: str = "meta-llama/Meta-Llama-3-8B"
     python: str = "python3"
     dataset: str = ""
-    tracking_uri: Annotated[str, AfterValidator(_no_password)] = ""
-    max_steps: Annotated[int, Field(ge=1)] = 10
+    tracking_uri: TrackingAddress = TrackingAddress("")
+    max_steps: Annotated[int, Meta(ge=1)] = 10
     seeds: tuple[int, ...] = (0, 1, 2)
     image: ImageName = "llama3-training"
-    mounts: tuple[Annotated[str, Field(pattern=r"^(/|~/)[^\"\n:]*(:rw)?$")], ...] = ()
-    memory_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    shm_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    mounts: tuple[Annotated[str, Meta(pattern=r"^(/|~/)[^\"\n:]*(:rw)?\Z")], ...] = ()
+    memory_gb: Annotated[float, Meta(gt=0)] | None = None
+    shm_gb: Annotated[float, Meta(gt=0)] | None = None
     gpus: bool = True
-    network: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]*$")] = ""
-    vram_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 7.0
-    disk_gb: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5.0
+    network: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]*\Z")] = ""
+    vram_gb: Annotated[float, Meta(ge=0)] = 7.0
+    disk_gb: Annotated[float, Meta(ge=0)] = 5.0
 
 
-class Settings(_Strict):
+class Settings(_Strict, frozen=True):
     """Everything in `gonogo.toml`. `path` is the file it came from, if any."""
 
     title: str = "AI training demo"
-    roadmap: Annotated[str, AfterValidator(_plan_file)] = "ROADMAP.md"
+    roadmap: PlanFile = PlanFile("ROADMAP.md")
     auto_tick: bool = True
     user: str = ""
     theme: str = "dark"
@@ -208,46 +180,77 @@ class Settings(_Strict):
         return next((name for name, host in self.hosts.items() if host.role == role), "")
 
 
-_TABLE = re.compile(r"\s*\[\[?\s*([^\]]+?)\s*\]?\]")
-_KEY = re.compile(
-    r"\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*="
-)
-_PART = re.compile(r"[\w-]+|\"([^\"]*)\"|'([^']*)'")
+class _Wrong(ValueError):
+    """Arguments: the full name of a key, and what is wrong with its value."""
 
 
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(m.group(1) or m.group(2) or m.group(0) for m in _PART.finditer(dotted))
+_AT = re.compile(r" - at `\$\.?([^`]*)`\Z")
+_NO_FIELD = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 
 
-def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """One-based line and full name of every table header and key of a TOML text."""
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = _TABLE.match(line)
-        entry = None if header else _KEY.match(line)
-        if header:
-            table = _parts(header.group(1))
-            yield number, table
-        elif entry:
-            yield number, table + _parts(entry.group(1))
+def _made(kind: Any, value: object) -> Any:
+    """A value of a type that msgspec leaves to its caller. Raises ValueError."""
+    if kind is not Path:
+        return kind.read(value)
+    if not isinstance(value, str) or "\0" in value:
+        raise ValueError("must be a path")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
+        raise ValueError("names a user without a home folder") from None
 
 
-def table_lines(text: str) -> dict[str, int]:
-    """The first line on which each top-level name of a TOML text stands."""
-    found: dict[str, int] = {}
-    for number, key in _keys(text):
-        if key:
-            found.setdefault(key[0], number)
+def _finite(value: object, where: tuple[str, ...] = ()) -> None:
+    """TOML knows inf and nan; no setting does."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _Wrong(where, "must be a finite number")
+    if isinstance(value, (dict, list)):
+        for name, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _finite(part, (*where, str(name)))
+
+
+def _read(kind: Any, data: object, above: tuple[str, ...] = ()) -> Any:
+    """`data` as `kind`; `above` is the name of the table it stands in. Raises _Wrong."""
+    try:
+        return convert(data, kind, dec_hook=_made)
+    except ValidationError as error:
+        what = _AT.sub("", str(error))
+        place = _AT.search(str(error))
+        inner = tuple(re.findall(r"[^.\[\]]+", place[1])) if place else ()
+        table = kind
+        for part in inner:
+            if _is_table(table):
+                table = get_type_hints(table).get(part)
+        if unknown := _NO_FIELD.match(what):
+            if not _is_table(table):
+                table, inner = kind, ()
+            inner, what = (*inner, unknown[1]), "no such setting"
+            names = [field.name for field in fields(table)]
+            if near := difflib.get_close_matches(inner[-1], names, n=1):
+                what += f"; is {near[0]} meant?"
+        elif what.startswith("Invalid enum value"):
+            what = f"must be {' or '.join(repr(choice) for choice in get_args(table))}"
+        raise _Wrong((*above, *inner), what) from None
+
+
+def _is_table(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct)
+
+
+FREE_NAMES = {"hosts": HostSettings, "keymap": str}
+"""Tables whose names the person gives, and what each entry is; msgspec would not say which is wrong."""
+
+
+def _checked(data: dict[str, Any]) -> Settings:
+    _finite(data)
+    read = dict(data)
+    for table, kind in FREE_NAMES.items():
+        if isinstance(entries := data.get(table), dict):
+            read[table] = {
+                name: _read(kind, entry, (table, name)) for name, entry in entries.items()
+            }
+    found: Settings = _read(Settings, read)
     return found
-
-
-def key_line(text: str, key: tuple[str, ...]) -> int:
-    """One-based line where `key` stands in a TOML text, or that of its nearest table; 1 otherwise."""
-    best, depth = 1, 0
-    for number, here in _keys(text):
-        if key[: len(here)] == here and len(here) > depth:
-            best, depth = number, len(here)
-    return best
 
 
 def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
@@ -262,15 +265,10 @@ def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
         reason = re.sub(r"\s*\(at .*\)$", "", str(error))
         raise SettingsError(f"{name}:{line}: not valid TOML: {reason}") from None
     try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = tuple(str(part) for part in first["loc"])
-        what = first["msg"]
-        if first["type"] == "extra_forbidden":
-            what = "no such setting"
-        line = str(key_line(text, where))
-        raise SettingsError(f"{name}:{line}: {'.'.join(where)}: {what}") from None
+        return _checked(data)
+    except _Wrong as error:
+        where, what = error.args
+        raise SettingsError(f"{name}:{key_line(text, where)}: {'.'.join(where)}: {what}") from None
 
 
 def load_settings(path: Path) -> Settings:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from agents import AgentError, JobSpec, JobStatus
 from pipeline.dataset.micro import create_micro_dataset
 from tui import mlflow_rest
@@ -98,9 +100,9 @@ class Story:
         except (AgentError, TimeoutError):
             return  # no Docker here: the trainings are processes
         if found.get("exists"):
-            tower = self.settings.hosts[TOWER].model_copy(update={"backend": "docker"})
+            tower = structs.replace(self.settings.hosts[TOWER], backend="docker")
             hosts = {**self.settings.hosts, TOWER: tower}
-            self.settings = self.settings.model_copy(update={"hosts": hosts})
+            self.settings = structs.replace(self.settings, hosts=hosts)
             self.report("ok", f"Docker on the tower has {image}: trainings run in containers")
 
     def _has_gauge(self, name: str) -> bool:

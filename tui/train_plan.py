@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from agents import AgentError, Container, JobSpec, JobStatus
 from pipeline.training.prompts import ARMS
 from tui.fleet import Fleet
@@ -144,12 +146,11 @@ def chosen_settings(settings: Settings, request: TrainRequest) -> Settings:
     if request.backend and request.backend not in ("process", "docker"):
         raise InvalidValue(f"“{request.backend}” is no backend: process or docker.")
     if request.backend:
-        entry = entry.model_copy(update={"backend": request.backend})
-    return settings.model_copy(
-        update={
-            "hosts": {**settings.hosts, host: entry},
-            "training": settings.training.model_copy(update={"host": host}),
-        }
+        entry = structs.replace(entry, backend=request.backend)
+    return structs.replace(
+        settings,
+        hosts={**settings.hosts, host: entry},
+        training=structs.replace(settings.training, host=host),
     )
 
 

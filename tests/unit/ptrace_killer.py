@@ -16,6 +16,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import uuid6  # noqa: F401 - here, so that its import is no part of a commit
+
 from tui.roadmap.journal import Journal
 
 TRACEME, SYSCALL, SETOPTIONS, EXITKILL_SYSGOOD = 0, 24, 0x4200, 0x00100001

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from tests.unit.test_gate import comparison, put
 from tui.roadmap.appendix import MARK
@@ -273,9 +274,7 @@ def test_the_gate_names_everything_that_changed(ws: Workspace) -> None:
     assert evaluate(ws).changes == ()
     put(ws, comparison(gain=30.0))
     ws.record_verdicts([Verdict("S3.TC4", "PASS", evidence=f"sha256:{'b' * 64}")], "probe:tower")
-    ws.settings = ws.settings.model_copy(
-        update={"gate": ws.settings.gate.model_copy(update={"alpha": 0.01})}
-    )
+    ws.settings = structs.replace(ws.settings, gate=structs.replace(ws.settings.gate, alpha=0.01))
     changes = "\n".join(evaluate(ws).changes)
     for part in (
         "C2 value +12.4 % -> +30.0 %", "C3 threshold p < 0.05 -> p < 0.01", "C3 verdict GO -> NO-GO",

@@ -235,6 +235,6 @@ def test_a_threshold_is_a_number(value: str) -> None:
 
 
 def test_the_ten_are_the_ten() -> None:
-    from tui.roadmap import results
+    from tui.roadmap import comparison
 
-    assert results.METRICS == METRICS
+    assert comparison.METRICS == METRICS

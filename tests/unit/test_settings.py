@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,11 +12,11 @@ import pytest
 from tui.settings import (
     Settings,
     SettingsError,
-    key_line,
     load_settings,
     parse_settings,
 )
 from tui.settings_text import settings_text
+from tui.toml_lines import key_line
 
 
 def test_defaults() -> None:
@@ -107,3 +109,45 @@ def test_a_password_in_the_tracking_address_is_refused() -> None:
     ):
         parse_settings('[training]\ntracking_uri = "http://ana:s3cret@server:5000/x"\n')
     parse_settings('[training]\ntracking_uri = "http://server:5000/a@b"\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[hosts.t]\nbackend = 'podman'\n", "2: hosts.t.backend: must be 'process' or 'docker'"),
+        ("[hosts.t]\nprot = 1\n", "2: hosts.t.prot: no such setting; is port meant?"),
+        ("[hosts]\nt = 3\n", "2: hosts.t: "),
+        ("hosts = 3\n", "1: hosts: "),
+        ("[keymap]\na = 'x'\nb = 3\n", "3: keymap.b: "),
+        ("[training]\nseeds = [1, 'x']\n", "2: training.seeds.1: "),
+        ("[training]\nimage = 'a b'\n", "2: training.image: "),
+        ('[training]\nimage = "ab\\n"\n', "2: training.image: "),
+        ("[training]\nvram_gb = inf\n", "2: training.vram_gb: must be a finite number"),
+        ("[budget]\ntotal = 'much'\n", "2: budget.total: must be an amount of money"),
+        ("[budget]\ntotal = true\n", "2: budget.total: must be an amount of money"),
+        ("[budget]\nlimit = 'NaN'\n", "2: budget.limit: must be an amount of 0 or more"),
+        ("[budget]\nprice_per_kwh = -0.1\n", "2: budget.price_per_kwh: must be"),
+        ("roadmap = 'state.jsonl'\n", "1: roadmap: state.jsonl has another use"),
+        ("roadmap = 3\n", "1: roadmap: must be a text"),
+        ("[hosts.t]\nidentity_file = 3\n", "2: hosts.t.identity_file: must be a path"),
+        (
+            "[hosts.t]\nidentity_file = '~nobody-at-all/k'\n",
+            "2: hosts.t.identity_file: names a user",
+        ),
+        ("title = 2020-01-01\n", "1: title: "),
+        ('gate."a`b" = 1\n', "1: gate.a`b: no such setting"),
+    ],
+)
+def test_what_is_wrong_is_said_by_its_full_name(text: str, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(text)
+    assert str(caught.value).startswith(f"gonogo.toml:{message}")
+
+
+def test_a_start_does_without_pydantic() -> None:
+    """Its import and models would take a fifth of the time to the first frame."""
+    code = (
+        "import sys, tui.app; print('pydantic' in sys.modules, 'importlib.metadata' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "False"]

@@ -28,7 +28,8 @@ from tui.roadmap.freshness import numbers
 from tui.roadmap.naming import TEMPLATE
 from tui.roadmap.rules.base import Params
 from tui.roadmap.rules.registry import RULES
-from tui.settings import Settings, key_line, table_lines
+from tui.settings import Settings
+from tui.toml_lines import key_line, table_lines
 
 if TYPE_CHECKING:
     from tui.roadmap.workspace import Workspace

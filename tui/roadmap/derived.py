@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from tui.roadmap.document import Document
-from tui.roadmap.results import Comparison
 from tui.roadmap.state import FieldValue
 from tui.settings import Settings
+
+if TYPE_CHECKING:
+    from tui.roadmap.comparison import Comparison
 
 LOWER_IS_BETTER = ("code_vulnerability",)
 _TENTH, _FINE = Decimal("0.1"), Decimal("0.0001")

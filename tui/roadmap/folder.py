@@ -12,8 +12,9 @@ from tui.roadmap.document import Document
 from tui.roadmap.errors import InvalidValue, NotSaved, WorkspaceError
 from tui.roadmap.labels import repair_mojibake
 from tui.roadmap.naming import TEMPLATE
-from tui.settings import FILE_NAME, SettingsError, load_settings, parse_settings
+from tui.settings import SettingsError, load_settings, parse_settings
 from tui.settings_text import settings_text
+from tui.settings_values import FILE_NAME
 
 MAX_ROADMAP = 4 * 1024 * 1024
 IGNORED = "state.lock\nstate.torn-*\nstate.kept-*\nstate.edit-*\nruns/\nmodels/\n"
@@ -176,7 +177,7 @@ _SHOWN = frozenset({".md", ".txt", ".csv", ".svg", ".png", ".html", ".pdf"})
 def what_is(root: Path, path: Path) -> str:
     """What a file is to the workspace at `root`, "" where nothing stands on it. Links are followed."""
     try:
-        plan = load_settings(root / FILE_NAME).roadmap
+        plan: str = load_settings(root / FILE_NAME).roadmap
     except SettingsError:
         plan = "ROADMAP.md"
     for name, what in (

@@ -19,8 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uuid6 import uuid7
-
 from tui.files import open_file
 from tui.roadmap import lost
 from tui.roadmap.disk import Disk, DiskFailed, Moved, Syscalls
@@ -145,6 +143,10 @@ class Journal(JournalReader):
     def _store(self, fields: Mapping[str, Any]) -> Record:
         last = max((r.at for r in self.records[-1:]), default=0)
         at = max(time.time_ns() // 1_000_000, last + 1)
+        from uuid6 import (
+            uuid7,  # it asks importlib.metadata for its version: 15 ms that a start need not take
+        )
+
         head: dict[str, Any] = {"v": VERSION, "id": str(uuid7()), "at": at}
         # What stands behind a bad line is not read yet: an acceptance follows whatever is the last line.
         prev = "" if fields.get("accepts") else self.chain.prev

@@ -14,6 +14,8 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from msgspec import to_builtins
+
 from tui.files import read_file
 from tui.roadmap import evidence
 from tui.roadmap.errors import UnknownId
@@ -33,7 +35,7 @@ def pinned_now(ws: Changes, report: GateReport) -> dict[str, Any]:
     return {
         **shown,
         "strict": {"rule": report.strict.rule, **shown["strict"]},
-        "definitions": ws.settings.gate.model_dump(mode="json"),
+        "definitions": to_builtins(ws.settings.gate),
         "evidence": {
             box: verdicts[box].evidence
             for box in TRAINED

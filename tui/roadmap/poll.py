@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tui.roadmap.results import Comparison
 from tui.roadmap.state import Decision
+
+if TYPE_CHECKING:
+    from tui.roadmap.comparison import Comparison
 
 Verdict = Literal["GO", "NO-GO", "NO DATA"]
 Outcome = Literal["GO", "NO-GO", "HOLD"]

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from tui.roadmap import evidence, folder, lost, reanchor
 from tui.roadmap.bases import Bases
 from tui.roadmap.changes import Changes
@@ -31,7 +33,8 @@ from tui.roadmap.records import Record
 from tui.roadmap.replan import PlanChanges, new_state
 from tui.roadmap.state import State
 from tui.roadmap.writer import Fields
-from tui.settings import FILE_NAME, Settings, load_settings
+from tui.settings import Settings, load_settings
+from tui.settings_values import FILE_NAME
 
 if TYPE_CHECKING:
     from tui.roadmap.bindings import Bindings
@@ -99,7 +102,7 @@ class Workspace(Changes, PlanChanges, Mending):
         settings = load_settings(root / FILE_NAME)
         if not settings.user:
             with contextlib.suppress(OSError, KeyError):  # no login name: a container's bare uid
-                settings = settings.model_copy(update={"user": getpass.getuser()})
+                settings = structs.replace(settings, user=getpass.getuser())
         text = folder.read_text(root / settings.roadmap)
         try:
             journal = Journal(root / "state.jsonl", syscalls=syscalls)

@@ -9,7 +9,7 @@ from pydantic import Field
 from tui.roadmap.causes import Cause, because
 from tui.roadmap.rules.base import Context, Finding, judge, on_hosts, warn
 from tui.roadmap.rules.machine import Facts, MachineParams, failing, parent, told
-from tui.settings import ImageName, Settings
+from tui.settings import IMAGE_NAME, Settings
 
 NO_DOCKER = Cause(
     "Docker is not installed", "install Docker on the host, or Docker Desktop on Windows"
@@ -31,7 +31,7 @@ class DaemonParams(MachineParams):
 class ContainerGpuParams(MachineParams):
     """A card is seen inside a container of an image."""
 
-    image: ImageName = "nvidia/cuda:12.1.0-base-ubuntu22.04"
+    image: Annotated[str, Field(pattern=f"^{IMAGE_NAME}$")] = "nvidia/cuda:12.1.0-base-ubuntu22.04"
     timeout: Annotated[float, Field(gt=0, le=600)] = 310.0
 
     def expects(self, settings: Settings) -> str:

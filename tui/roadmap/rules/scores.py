@@ -16,7 +16,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from pipeline.dataset.samples import sha256_file
-from tui.roadmap.results import RESULTS, Comparison, Loaded, load_comparison, load_file
+from tui.roadmap.comparison import Comparison
+from tui.roadmap.results import RESULTS, Loaded, load_comparison, load_file
 from tui.roadmap.rules.base import Context, Finding, Name, Params, Positive, Rule, judge, skip, warn
 from tui.roadmap.rules.paths import not_yet
 from tui.settings import Settings
