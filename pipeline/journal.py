@@ -143,22 +143,30 @@ class RunReader:
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Events completed by `data`; an unfinished line waits, a damaged one is counted."""
-        events = []
+        return self.parse(self.lines(data))
+
+    def lines(self, data: bytes) -> list[bytes]:
+        """Whole lines completed by `data`, without newlines; what is left of an overlong one is not."""
         lines = (self._rest + data).split(b"\n")
         self._rest = lines.pop()
+        if lines and self._skipping:
+            self._skipping = False
+            del lines[0]
+        if len(self._rest) > LINE_LIMIT:
+            if not self._skipping:
+                self.bad_lines += 1
+            self._rest, self._skipping = b"", True
+        return lines
+
+    def parse(self, lines: list[bytes]) -> list[dict[str, Any]]:
+        """The events of whole lines; a damaged line is counted."""
+        events = []
         for line in lines:
-            if self._skipping:
-                self._skipping = False
-                continue
             event = parse_line(line)
             if event is not None:
                 events.append(event)
             elif line.strip() or len(line) > LINE_LIMIT:
                 self.bad_lines += 1
-        if len(self._rest) > LINE_LIMIT:
-            if not self._skipping:
-                self.bad_lines += 1
-            self._rest, self._skipping = b"", True
         return events
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.journal import number
+from tui.chart.ema import FloatArray
 from tui.chart.series import Series
 from tui.chart.view import CurveLine
 
@@ -32,6 +33,8 @@ STEP_LIMIT = 10**12
 
 TIME_LIMIT = 10**12
 """Milliseconds, thirty years."""
+
+_MEMORY = frozenset(MEMORY)
 
 ARM_COLORS = {"control": 0, "experiment": 1}
 
@@ -75,6 +78,38 @@ class Points:
             row[2].append(seconds)
             row[3].append(tokens)
 
+    def take_many(self, events: list[dict[str, Any]], first_t: int) -> None:
+        """As `take` of each event, for events whose step and time are integers."""
+        steps = [event["step"] for event in events]
+        if min(steps) < 0 or max(steps) >= STEP_LIMIT:
+            events = [event for event in events if 0 <= event["step"] < STEP_LIMIT]
+            steps = [event["step"] for event in events]
+        times = [event["t"] - first_t for event in events]
+        seconds = [t / 1000 if 0 <= t < TIME_LIMIT else 0.0 for t in times]
+        counts = [event.get("tokens") for event in events]
+        told = any(count is not None for count in counts)
+        tokens = list(map(self._count, counts)) if told else [self._count(None)] * len(steps)
+        for key in CURVES:
+            column = self._memories(events) if key == "memory" else [e.get(key) for e in events]
+            kinds = set(map(type, column))
+            if kinds <= {type(None)}:
+                continue
+            values: list[Any] = column if kinds == {float} else list(map(_number, column))
+            row = self._rows.setdefault(key, ([], [], [], []))
+            if kinds == {float} or None not in values:
+                parts: Iterable[list[Any]] = (steps, values, seconds, tokens)
+            else:
+                kept = [index for index, value in enumerate(values) if value is not None]
+                parts = ([part[i] for i in kept] for part in (steps, values, seconds, tokens))
+            for known, part in zip(row, parts, strict=True):
+                known += part
+
+    def _memories(self, events: list[dict[str, Any]]) -> list[float | None]:
+        """`_memory` of each event; without a look at each where none tells any."""
+        if not any(map(_MEMORY.intersection, events)):
+            return []
+        return [self._memory(event) for event in events]
+
     def _count(self, value: object) -> float:
         """Tokens since the first attempt: a count that starts again goes on from what was reached."""
         found = _number(value)
@@ -96,21 +131,26 @@ class Points:
 
     def flush(self, series: dict[str, Series]) -> None:
         """Append what was collected to the curves."""
-        first: tuple[list[float], list[float], list[float], list[float]] | None = None
         leader: Series | None = None
-        for key, row in self._rows.items():
+        first: tuple[list[float], ...] = ()
+        shared: tuple[FloatArray, FloatArray, FloatArray | None] | None = None
+        for key in CURVES:  # the train loss first: most others come with its steps
+            row = self._rows.get(key)
+            if row is None or not row[0]:
+                continue
             curve = series.get(key)
             if curve is None:
                 curve = series[key] = Series(key)
             y = np.array(row[1], dtype=np.float64)
-            if first is None or (row[0], *row[2:]) != (first[0], *first[2:]):
-                x, t, tokens = (np.array(row[part], dtype=np.float64) for part in (0, 2, 3))
-                known = None if np.isnan(tokens).all() else np.nan_to_num(tokens)
-                curve.extend_columns(x, y, t, known)
-                if first is None:
-                    first, leader = row, curve
-            else:  # most journals tell all their numbers at each step
+            if shared is not None and (row[0], *row[2:]) == (first[0], *first[2:]):
+                x, t, known = shared  # most journals tell all their numbers at each step
                 curve.extend_columns(x, y, t, known, leader)
+                continue
+            x, t, tokens = (np.array(row[part], dtype=np.float64) for part in (0, 2, 3))
+            known = None if np.isnan(tokens).all() else np.nan_to_num(tokens)
+            curve.extend_columns(x, y, t, known)
+            if leader is None:
+                leader, first, shared = curve, row, (x, t, known)
         self._rows = {}
 
 

@@ -7,10 +7,13 @@ import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from agents import LinkDown, Tunnel
+from agents import LinkDown
 from tui import mlflow_rest
+
+if TYPE_CHECKING:
+    from agents import Tunnel
 
 TIMEOUT = 5.0
 NAMES = ("socket", "/health", "API")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents import LinkState
 from pipeline.journal import RunReader
+from tui.bulk import pieces
 from tui.host_view import HostView
 from tui.later import later
 from tui.tail import clean
@@ -109,10 +110,21 @@ class RunView:
         if not data:
             return False
         self.offset += len(data)
-        for event in self.reader.feed(data):
-            self._take(event)
+        for lines, points in pieces(self.reader.lines(data)):
+            if points:
+                self._take_points(points)
+                continue
+            for event in self.reader.parse(lines):
+                self._take(event)
         self.points.flush(self.series)
         return True
+
+    def _take_points(self, events: list[dict[str, Any]]) -> None:
+        """As `_take` of each, for events that are nothing but `point` and `eval`."""
+        if self.first_t is None:
+            self.first_t = events[0]["t"]
+        self.last = next((e for e in reversed(events) if e["kind"] == "point"), self.last)
+        self.points.take_many(events, self.first_t)
 
     def _take(self, event: dict[str, Any]) -> None:
         kind = event.get("kind")

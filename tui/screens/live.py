@@ -94,11 +94,13 @@ class LiveScreen(ChartActions, Room):
         """The curves of the chosen runs, or of the newest pair."""
         curve = self.query_one("#curve", Curve)
         store = self.gonogo.fleet.store
-        tracked = self.gonogo.fleet.tracked
-        tracked.look_at(self.metric)
         curve.title = TITLES.get(self.metric, clean(self.metric)[:60])
         curve.empty_text = "no points yet   t starts a training"
-        runs = tracked.beside(store.pair(self.chosen), store, self.metric)
+        runs = store.pair(self.chosen)
+        if self.gonogo.arrived:  # until then the modules of MLflow's runs are not imported
+            tracked = self.gonogo.fleet.tracked
+            tracked.look_at(self.metric)
+            runs = tracked.beside(runs, store, self.metric)
         curve.show(lines_of(runs, self.metric, store))
 
     # --- actions ------------------------------------------------------------------------------

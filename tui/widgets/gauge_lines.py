@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from tui.lights import TunnelView
 from tui.vocabulary import (
     DIM,
     FAIL,
@@ -24,6 +24,9 @@ from tui.vocabulary import (
     split_bar,
 )
 from tui.widgets.status_header import lights
+
+if TYPE_CHECKING:
+    from tui.lights import TunnelView
 
 Part = str | Content | tuple[str, str]
 HISTORY_LEAST = 8
