@@ -14,6 +14,7 @@ import click
 
 from tui import first, memory
 from tui.cli_answer import AnsweringGroup
+from tui.later import lean_numpy
 
 _WHERE = {
     "tui.cli_accounts": "attention dates field na waive",
@@ -116,6 +117,7 @@ def _start(context: click.Context, folder: Path | None, read_only: bool, mouse: 
     memory.hold()
     # A frame follows what it waits for after 4 ms instead of 16; only what changed is drawn anyway.
     os.environ.setdefault("TEXTUAL_FPS", "250")
+    lean_numpy()
     here = (folder or Path()).resolve()
     root = next((p for p in (here, *here.parents) if (p / "gonogo.toml").is_file()), None)
     if root is None:

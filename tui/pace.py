@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import time
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ FRAME_SECONDS = 0.5
 LIVE_SECONDS = 1.0
 """Points and gauges alone are drawn no oftener than this; a link's or a job's change is drawn at once."""
 
+CURVE_SECONDS = 1.0
+"""For so long at most the first curve keeps the import of the rest waiting."""
+
 AWAY_SECONDS = 120.0
 """Without a key or the mouse for so long nobody looks; hosts on which nothing runs grow quiet."""
 
@@ -53,6 +56,7 @@ class Pace(Base):
         super().__init__(*args, **kwargs)
         self._touched = time.monotonic()
         self._collector = Collector()
+        self._curve_seen = asyncio.Event()
 
     if TYPE_CHECKING:  # the app's own
 
@@ -99,6 +103,7 @@ class Pace(Base):
                 exit_on_error=False,
                 exclusive=True,
             )
+            await self._first_curve()
             await asyncio.to_thread(load_all)
             self.ws.checks_wanted = True
             await asyncio.to_thread(lambda: self.ws.bindings)
@@ -116,9 +121,21 @@ class Pace(Base):
         self._remember()
 
     async def _read_old_runs(self) -> None:
-        draw = functools.partial(self.frame, at_once=True)
+        def draw() -> None:
+            self.frame(at_once=True)
+            self.call_after_refresh(self._curve_seen.set)
+
         await self.fleet.store.load_beside(self.ws.runs_dir, draw)
+        self._curve_seen.set()
         give_back()
+
+    async def _first_curve(self) -> None:
+        """Where curves are looked at, the rest of the program waits with its import until one is drawn."""
+        room = self.room
+        if room is None or type(room).update_live is not Room.update_live:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CURVE_SECONDS):
+                    await self._curve_seen.wait()
 
     def depart(self) -> None:
         """The app ends: leave the process as it was, and the header for the next start."""

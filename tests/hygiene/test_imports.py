@@ -98,6 +98,10 @@ def test_a_first_frame_imports_nothing_that_it_does_not_draw() -> None:
     assert loaded_by(["tui.cli"], [*HEAVY, "pydantic", "textual", "tui.roadmap.workspace"]) == ""
 
 
+def test_the_curve_waits_for_no_library_that_reaches_hosts() -> None:
+    assert loaded_by(["tui.screens.live"], ["asyncssh", "http.client", "tui.tracked"]) == ""
+
+
 def test_the_check_sees_what_it_is_made_for() -> None:
     assert "textual" in loaded_by(["tui.app"], ["textual"])
 

@@ -64,6 +64,19 @@ def test_a_name_for_later_is_imported_when_it_is_used() -> None:
         _ = kind.nothing
 
 
+@pytest.mark.parametrize("given", [None, "4"])
+def test_numpy_comes_without_threads_and_what_is_started_later_keeps_its_own(
+    given: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(later.THREADS, raising=False)
+    if given is not None:
+        monkeypatch.setenv(later.THREADS, given)
+    later.lean_numpy()
+    assert os.environ[later.THREADS] == (given or "1")
+    later.load_first()
+    assert os.environ.get(later.THREADS) == given
+
+
 def test_every_name_for_later_exists() -> None:
     from tui import app
 
