@@ -99,28 +99,55 @@ def _words(value: object) -> tuple[str, ...] | None:
     return tuple(short_text(word, 40) for word in value[:8])
 
 
+FIELDS: Mapping[str, tuple[float, float]] = {
+    "util": (0, 100),
+    "mem_used": (0, 2**50),
+    "mem_total": (1, 2**50),
+    "power_w": (0, 10_000),
+    "power_limit_w": (0, 10_000),
+    "temp_c": (-50, 200),
+    "clock_mhz": (0, 100_000),
+    "clock_mem_mhz": (0, 100_000),
+    "energy_j": (0, 1e18),
+    "mem_jobs": (0, 2**50),
+}
+"""What a card can tell, with the least and the most that is possible."""
+
+
 def _gpu(card: Mapping[str, Any], rung: GpuRung) -> Gpu | None:
     index = boolean_free_int(card.get("index"))
     if index is None or not 0 <= index < 1024:
         return None
+    told = {name: number(card.get(name), *bounds) for name, bounds in FIELDS.items()}
+    reasons = mapping_of_strings(card.get("reasons"), 32)
+    used, total = told["mem_used"], told["mem_total"]
+    if used is not None and total is not None and used > total:
+        told["mem_used"] = None
+    for name, value in told.items():
+        if value is None and card.get(name) is not None:
+            reasons[name] = short_text(f"the driver says {card[name]!r}", 60)
     return Gpu(
         index=index,
         uuid=short_text(card.get("uuid"), 80),
         name=short_text(card.get("name"), 80),
-        util=number(card.get("util"), 0, 100),
-        mem_used=count(card.get("mem_used")),
-        mem_total=count(card.get("mem_total")),
-        power_w=number(card.get("power_w"), 0, 10_000),
-        power_limit_w=number(card.get("power_limit_w"), 0, 10_000),
-        temp_c=number(card.get("temp_c"), -50, 200),
-        clock_mhz=number(card.get("clock_mhz"), 0, 100_000),
-        energy_j=number(card.get("energy_j")),
+        util=told["util"],
+        mem_used=_whole(told["mem_used"]),
+        mem_total=_whole(total),
+        power_w=told["power_w"],
+        power_limit_w=told["power_limit_w"],
+        temp_c=told["temp_c"],
+        clock_mhz=told["clock_mhz"],
+        energy_j=told["energy_j"],
         simulated=rung == "simulated" or card.get("simulated") is True,
-        clock_mem_mhz=number(card.get("clock_mem_mhz"), 0, 100_000),
-        mem_jobs=count(card.get("mem_jobs")),
+        clock_mem_mhz=told["clock_mem_mhz"],
+        mem_jobs=_whole(told["mem_jobs"]),
         throttle=_words(card.get("throttle")),
-        reasons=mapping_of_strings(card.get("reasons"), 32),
+        reasons=reasons,
     )
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
 
 
 def parse_gauge(message: Mapping[str, Any]) -> Gauge:

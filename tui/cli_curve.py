@@ -15,8 +15,8 @@ from tui.curves import CURVES, TITLES, find_runs, lines_of
 
 if TYPE_CHECKING:
     from tui.fleet import Fleet
-    from tui.live import RunView
     from tui.roadmap.workspace import Workspace
+    from tui.run_view import RunView
 
 NOT_FOUND = 1
 AXES = ("step", "relative", "wall", "samples", "tokens")

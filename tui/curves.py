@@ -14,7 +14,8 @@ from tui.chart.series import Series
 from tui.chart.view import CurveLine
 
 if TYPE_CHECKING:
-    from tui.live import LiveStore, RunView
+    from tui.live import LiveStore
+    from tui.run_view import RunView
 
 CURVES = ("loss", "eval_loss", "learning_rate", "grad_norm", "tokens_per_s", "memory")
 TITLES = {

@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui.host_view import card_key
 from tui.roadmap.budget import find_row
 from tui.roadmap.errors import InvalidValue, UnknownId
 
@@ -95,11 +96,15 @@ class EnergyMeter:
     def _add(self, job: JobEnergy, gauge: Gauge, share: int) -> None:
         seconds = (gauge.t_ms - job.until_ms) / 1000 if job.until_ms else 0.0
         used = 0.0
+        holds = any(gpu.mem_jobs for gpu in gauge.gpus)
         for gpu in gauge.gpus:
+            if holds and not gpu.mem_jobs:
+                job.counters.pop(card_key(gpu), None)  # the jobs are on other cards
+                continue
             job.simulated = job.simulated or gpu.simulated
             if gpu.energy_j is not None:
-                before = job.counters.get(gpu.uuid)
-                job.counters[gpu.uuid] = gpu.energy_j
+                before = job.counters.get(card_key(gpu))
+                job.counters[card_key(gpu)] = gpu.energy_j
                 grown = gpu.energy_j - before if before is not None else 0.0
                 if 0 <= grown <= MOST_WATTS * max(1.0, seconds):  # less: the driver was reloaded
                     used += grown
@@ -107,6 +112,8 @@ class EnergyMeter:
             elif gpu.power_w is not None:
                 if 0 < seconds <= GAP_SECONDS:
                     used += gpu.power_w * seconds
+                    if card_key(gpu) in job.counters:  # its next step holds this as well
+                        job.counters[card_key(gpu)] += gpu.power_w * seconds
                 job.method = "power"
         job.joules += used / share
         job.until_ms = max(job.until_ms, gauge.t_ms)

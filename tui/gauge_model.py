@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from tui.host_view import HostView
+from tui.host_view import HostView, card_key
 from tui.later import later
 from tui.vocabulary import age as age_words
 from tui.vocabulary import rate
@@ -49,7 +49,7 @@ def gpu_model(
     """One card, rounded so that nothing repaints without a visible change."""
     drawn = ("util", "mem_used", "temp_c", "power_w", "clock_mhz")
     reasons = [f"{name}: {gpu.reasons[name]}" for name in drawn if name in gpu.reasons]
-    history = host.utils.get(gpu.index, ())
+    history = host.utils.get(card_key(gpu), ())
     return GpuModel(
         index=gpu.index,
         name=gpu.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agents import LinkState
 
 if TYPE_CHECKING:
-    from agents import Gauge, LinkChanged
+    from agents import Gauge, Gpu, LinkChanged
     from tui.lights import TunnelView
 
 HISTORY = 240
@@ -17,6 +17,9 @@ HISTORY = 240
 
 FRESH_SECONDS = 10.0
 """A gauge older than this is drawn grey with its age."""
+
+MOST_CARDS = 64
+"""Cards of a host whose history is kept, also of those that left."""
 
 OUTAGES = 100
 """Times without a link that are remembered for a host."""
@@ -31,12 +34,15 @@ class HostView:
     link: LinkChanged | None = None
     gauge: Gauge | None = None
     gauge_at: float = 0.0
-    utils: dict[int, deque[float | None]] = field(default_factory=dict)
-    """Utilisation by the card's index."""
+    utils: dict[str, deque[float | None]] = field(default_factory=dict)
+    """Utilisation by card_key."""
     cpu: deque[float | None] = field(default_factory=lambda: deque(maxlen=HISTORY))
     vram_peak: int | None = None
-    vram_idle: dict[int, int] = field(default_factory=dict)
-    """Bytes in use by the card's index when no job of ours ran: desktop, games, other people."""
+    """Most bytes in use on the first card, since the newest job began; else since the app did."""
+    vram_peak_of: tuple[str, str] = ("", "")
+    """The card and the job that the peak is of."""
+    vram_idle: dict[str, int] = field(default_factory=dict)
+    """Bytes in use by card_key when no job of ours ran: desktop, games, other people."""
     tunnel: TunnelView | None = None
     lost_since_ms: int | None = None
     """When the link went away, through all attempts to get it back; None while it is live."""
@@ -68,16 +74,36 @@ class HostView:
             if history and history[-1] is not None:
                 history.append(None)
 
-    def take(self, gauge: Gauge, now: float, job_runs: bool) -> None:
-        """The newest gauge, with `now` in monotonic seconds."""
+    def take(self, gauge: Gauge, now: float, job_id: str) -> None:
+        """The newest gauge, with `now` in monotonic seconds and our running job, if any."""
         if self.gauge is not None and now - self.gauge_at >= FRESH_SECONDS:
             self.gap()
         self.gauge, self.gauge_at = gauge, now
         self.cpu.append(gauge.cpu.percent)
         for gpu in gauge.gpus:
-            self.utils.setdefault(gpu.index, deque(maxlen=HISTORY)).append(gpu.util)
-            if gpu.mem_used is not None and not job_runs:
-                self.vram_idle[gpu.index] = gpu.mem_used
-        first = gauge.gpus[0] if gauge.gpus else None
-        if first and first.mem_used is not None:
+            key = card_key(gpu)
+            if key not in self.utils and len(self.utils) < MOST_CARDS:
+                self.utils[key] = deque(maxlen=HISTORY)
+            if gpu.mem_used is not None and not job_id and key in self.utils:
+                self.vram_idle[key] = gpu.mem_used
+        here = {card_key(gpu): gpu.util for gpu in gauge.gpus}
+        for key, history in self.utils.items():
+            if key in here:
+                history.append(here[key])
+            elif history and history[-1] is not None:
+                history.append(None)
+        self._peak(gauge.gpus[0] if gauge.gpus else None, job_id)
+
+    def _peak(self, first: Gpu | None, job_id: str) -> None:
+        if first is None or first.mem_used is None:
+            return
+        card, job = card_key(first), job_id or self.vram_peak_of[1]
+        if (card, job) != self.vram_peak_of:
+            self.vram_peak, self.vram_peak_of = None, (card, job)
+        if job_id or not job:
             self.vram_peak = max(self.vram_peak or 0, first.mem_used)
+
+
+def card_key(gpu: Gpu) -> str:
+    """What a card is known by: its own id, for its number may become another card's."""
+    return gpu.uuid if gpu.uuid and not gpu.uuid.startswith("[") else f"number {gpu.index}"

@@ -12,7 +12,7 @@ from textual.content import Content
 from agents import JobStatus
 from tui.chart.axes import duration
 from tui.energy import JobEnergy, energy_cost
-from tui.live import RunView
+from tui.run_view import RunView
 from tui.tail import clean
 from tui.vocabulary import DIM, HEAD, JOBS, STALE, age, clip
 from tui.widgets.row_list import Row
@@ -123,7 +123,7 @@ def figures_row(job: JobFigures) -> Row:
         steps = "-" if job.step is None else f"{job.step}/{job.max_steps or '?'}"
         tone = STALE if job.stale else ""
         mark = "~" if job.simulated else ""
-        cost = "-" if job.cost is None else f"{mark}{job.cost:.2f}"
+        cost = "-" if job.cost is None else f"{mark}{job.cost}"
         cells = {
             "name": (job.name, tone),
             "host": (job.host, DIM),

@@ -11,139 +11,24 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from agents import LinkState
-from pipeline.journal import RunReader
-from tui.bulk import pieces
-from tui.host_view import HostView
-from tui.later import later
-from tui.tail import clean
+from tui.host_view import HostView, card_key
+from tui.run_view import RunView
 
 if TYPE_CHECKING:
     from agents import Gauge, JobStatus, LinkChanged
-    from tui.chart.series import Series
-    from tui.curves import Points
     from tui.lights import TunnelView
-else:
-    Points = later("tui.curves", "Points")
 
 MLFLOW_JOB = "mlflow"
 """Name of the tracking server's job."""
-
-READ_LIMIT = 8 * 2**20
-"""Bytes of one journal read at a time."""
 
 STEP = 64 * 1024
 """Bytes taken from a run that is read beside the app: a millisecond or two, ten where it is damaged."""
 
 TURN_SECONDS = 0.004
 """Time after which the keyboard is looked at again while old runs are loaded."""
-
-
-def whole(value: object) -> int:
-    """A count that a host sent: a non-negative int, 0 for anything else."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
-
-
-@dataclass
-class RunView:
-    """A job whose run journal is mirrored here, with its curves."""
-
-    host: str
-    job_id: str
-    path: Path
-    reader: RunReader = field(default_factory=RunReader)
-    offset: int = 0
-    series: dict[str, Series] = field(default_factory=dict)
-    start: dict[str, Any] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
-    last: dict[str, Any] = field(default_factory=dict)
-    end: dict[str, Any] = field(default_factory=dict)
-    behind: int = 0
-    loading: bool = False
-    """The app reads it step by step; what arrives meanwhile is read with the rest."""
-    first_t: int | None = None
-    points: Points = field(default_factory=Points)
-
-    away = False
-    """Its curves come from a server that does not answer now; never so for a mirrored file."""
-
-    @property
-    def name(self) -> str:
-        """The run's name, else the job's."""
-        return clean(str(self.start.get("name") or self.job_id))[:60]
-
-    @property
-    def arm(self) -> str:
-        """control, experiment, …, or an empty string."""
-        return clean(str(self.start.get("arm") or ""))[:20]
-
-    @property
-    def step(self) -> int:
-        """Newest step, 0 before the first point."""
-        return whole(self.last.get("step"))
-
-    @property
-    def max_steps(self) -> int:
-        """Planned steps, 0 when the journal does not say."""
-        return whole(self.start.get("max_steps"))
-
-    def eta_seconds(self) -> float | None:
-        """Remaining seconds at the mean pace so far, None while unknown or after the end."""
-        seconds = self.last.get("seconds")
-        if self.end or not self.step or not self.max_steps or not isinstance(seconds, float):
-            return None
-        return seconds / self.step * max(0, self.max_steps - self.step)
-
-    def clear(self) -> None:
-        """Forget everything: the host's file was replaced by another one."""
-        self.reader, self.offset, self.series = RunReader(), 0, {}
-        self.start, self.model, self.last, self.end, self.first_t = {}, {}, {}, {}, None
-        self.points = Points()
-
-    def read(self, limit: int = READ_LIMIT) -> bool:
-        """Take in at most `limit` bytes that the mirror holds beyond the last read; True with any new."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.offset)
-                data = file.read(limit)
-        except FileNotFoundError:
-            return False
-        if not data:
-            return False
-        self.offset += len(data)
-        for lines, points in pieces(self.reader.lines(data)):
-            if points:
-                self._take_points(points)
-                continue
-            for event in self.reader.parse(lines):
-                self._take(event)
-        self.points.flush(self.series)
-        return True
-
-    def _take_points(self, events: list[dict[str, Any]]) -> None:
-        """As `_take` of each, for events that are nothing but `point` and `eval`."""
-        if self.first_t is None:
-            self.first_t = events[0]["t"]
-        self.last = next((e for e in reversed(events) if e["kind"] == "point"), self.last)
-        self.points.take_many(events, self.first_t)
-
-    def _take(self, event: dict[str, Any]) -> None:
-        kind = event.get("kind")
-        if self.first_t is None and isinstance(event.get("t"), int):
-            self.first_t = event["t"]
-        if kind == "start":
-            self.start = event
-            self.end = {}
-        elif kind == "model":
-            self.model = event
-        elif kind == "end":
-            self.end = event
-        elif kind in ("point", "eval"):
-            if kind == "point":
-                self.last = event
-            self.points.take(event, self.first_t)
 
 
 def newest_first(runs_dir: Path) -> list[Path]:
@@ -190,7 +75,8 @@ class LiveStore:
     def gauge_arrived(self, name: str, gauge: Gauge) -> None:
         """Take in the newest gauge of a host."""
         host = self.add_host(name, "")
-        host.take(gauge, self.clock(), self.running_job(name) is not None)
+        job = self.running_job(name)
+        host.take(gauge, self.clock(), job.job_id if job is not None else "")
         self.version += 1
 
     def running_job(self, host: str) -> JobStatus | None:
@@ -222,9 +108,9 @@ class LiveStore:
             return told, True
         view = self.hosts[host]
         card = view.gauge.gpus[0] if view.gauge is not None and view.gauge.gpus else None
-        if card is None or card.mem_used is None or card.index not in view.vram_idle:
+        if card is None or card.mem_used is None or card_key(card) not in view.vram_idle:
             return None
-        return max(0, card.mem_used - view.vram_idle[card.index]), False
+        return max(0, card.mem_used - view.vram_idle[card_key(card)]), False
 
     def tunnel_seen(self, view: TunnelView) -> None:
         """Take in the lights of the tunnel to a host."""

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from tui.later import later
-from tui.live import JOB_RANK, LiveStore, RunView, whole
+from tui.live import JOB_RANK, LiveStore
+from tui.run_view import RunView, whole
 from tui.vocabulary import age
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import numpy as np
 
 from agents import JobStatus
 from tui.chart.axes import duration
-from tui.live import LiveStore, RunView
+from tui.live import LiveStore
+from tui.run_view import RunView
 from tui.tail import clean
 
 Severity = Literal["information", "warning", "error"]

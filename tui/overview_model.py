@@ -34,12 +34,13 @@ from tui.vocabulary import (
 if TYPE_CHECKING:
     from agents import JobStatus
     from tui.lights import TunnelView
-    from tui.live import LiveStore, RunView
+    from tui.live import LiveStore
     from tui.roadmap.attention import Attention
     from tui.roadmap.budget import BudgetSummary
     from tui.roadmap.document import Box, Document
     from tui.roadmap.records import Record
     from tui.roadmap.state import State
+    from tui.run_view import RunView
     from tui.widgets.gauge_lines import GaugeModel
     from tui.widgets.status_header import HostChip
 

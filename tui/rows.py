@@ -31,7 +31,7 @@ from tui.widgets.row_list import Row
 if TYPE_CHECKING:
     from agents import JobStatus
     from tui.chart.axes import duration
-    from tui.live import RunView
+    from tui.run_view import RunView
 else:
     duration = later("tui.chart.axes", "duration")
 

@@ -18,9 +18,10 @@ from pipeline.training.delivery import tag_of
 from tui.chart.ema import FloatArray
 from tui.chart.series import Series
 from tui.curves import CURVES, STEP_LIMIT
-from tui.live import LiveStore, RunView
+from tui.live import LiveStore
 from tui.mlflow_rest import MlflowError
 from tui.mlflow_runs import History, RunInfo, history, interval, run_by_id
+from tui.run_view import RunView
 from tui.vocabulary import age
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from agents.remote.loop import Loop
 
+LET_GO = 2.0
+
 
 def find_program(name: str) -> str:
     """Absolute path of an executable on PATH, or ""."""
@@ -45,7 +47,8 @@ class Child:
     """A program with its stdin and stdout on pipes and its stderr on ours or discarded.
 
     `on_output(bytes)` gets what it prints; `on_exit(status)` is called once, after the last
-    output, with the exit code or minus the signal number.
+    output, with the exit code or minus the signal number. What hangs in the kernel, or left its
+    group with our pipe in its hands, counts as ended LET_GO seconds after `kill`.
     """
 
     def __init__(
@@ -60,7 +63,8 @@ class Child:
         self._loop = loop
         self._on_output = on_output
         self._on_exit = on_exit
-        self._ended = False
+        self.reaped = False
+        self._told = self._killed = False
         self._pending = b""
         in_read, self.stdin = os.pipe()
         self.stdout, out_write = os.pipe()
@@ -112,10 +116,25 @@ class Child:
         if data:
             self._on_output(data)
         else:
-            self._loop.read_with(self.stdout, None)
-            os.close(self.stdout)
-            self.close_stdin()
+            self._close()
             self._reap(0)
+
+    def _close(self) -> None:
+        self._loop.read_with(self.stdout, None)
+        os.close(self.stdout)
+        self.stdout = -1
+        self.close_stdin()
+
+    def _let_go(self) -> None:
+        if self.stdout >= 0:
+            self._close()
+            self._reap(100)
+        self._tell(-signal.SIGKILL)
+
+    def _tell(self, code: int) -> None:
+        if not self._told:
+            self._told = True
+            self._on_exit(code)
 
     def _reap(self, tries: int) -> None:
         try:
@@ -127,13 +146,16 @@ class Child:
                 self.kill()
             self._loop.later(0.02 if tries < 100 else 1.0, lambda: self._reap(tries + 1))
             return
-        self._ended = True
+        self.reaped = True
         code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-        self._on_exit(code)
+        self._tell(code)
 
     def kill(self) -> None:
         """SIGKILL to the child's group; harmless once it was reaped."""
-        if not self._ended:
+        if not self.reaped:
+            if not self._killed:
+                self._killed = True
+                self._loop.later(LET_GO, self._let_go)
             try:
                 os.killpg(self.pid, signal.SIGKILL)
             except OSError:

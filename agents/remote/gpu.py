@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 FIRST_READING = 30.0
 SILENT_AFTER = 10.0
+HUNG_AFTER = 60.0
+"""Seconds without a reading after which a reader that had given some is ended."""
 AGAIN = 60.0
+FLOOD = 4 << 20
+"""Bytes a second; sixteen cards ten times a second are 50 KB."""
 MAX_LINE = 65536
 DRIVER_SIGNS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/dxg")
 
@@ -65,8 +69,10 @@ class Gpu:
         self._buffer = b""
         self._failures: list[str] = []
         self._rung = 0
-        self._newer = True
+        self._query = 0
         self._heard = time.monotonic()
+        self._stuck: list[Child] = []
+        self._bottom = False
         self._partial: list[dict[str, Any]] = []
         self._closed = False
         self._simulated = SimulatedCard() if simulate else None
@@ -111,10 +117,13 @@ class Gpu:
             self._rung += 1
         self.rung = "none"
         self.reason = "no NVIDIA GPU: " + ("; ".join(self._failures) or "nothing to ask")
+        self._bottom = True
         self._loop.later(AGAIN, self._again)
 
     def _again(self) -> None:
-        if any(os.path.exists(path) for path in DRIVER_SIGNS):
+        self._stuck = [child for child in self._stuck if not child.reaped]
+        # One that hangs in the driver cannot be ended, and the next would hang beside it.
+        if not self._stuck and any(os.path.exists(path) for path in DRIVER_SIGNS):
             self._rung = 0
             self._failures = []
             self._climb()
@@ -134,46 +143,71 @@ class Gpu:
             if "/" not in name:
                 self._failures.append("nvidia-smi: not on PATH")
             return None
-        return smi.argv(program, self._interval, self._newer)
+        return smi.argv(program, self._interval, self._query)
 
     def _start(self, name: str, argv: list[str]) -> None:
-        self.rung = name
-        self.reason = "waiting for the first reading"
+        self._name = name
+        if not self._bottom:  # a look from the bottom changes nothing before it finds something
+            self.rung, self.reason = name, "waiting for the first reading"
         self._said = ""
         self._last = b""
+        self._second, self._came = 0, 0
         read = self._read_nvml if name == "nvml" else self._read_smi
 
         def collect(data: bytes) -> None:
             self._last = data[-300:]
-            self._lines(data, read)
+            if self._is_flood(len(data)):
+                give_up("printed more than %d MB in a second" % (FLOOD >> 20))
+            elif self._child is child and not self._said:
+                self._lines(data, read)
 
         def ended(code: int) -> None:
             timer.cancel()
-            if self._child is child:
-                self._child = None
-                if (
-                    name != "nvml"
-                    and self._newer
-                    and smi.UNKNOWN_FIELD in self._last.decode("utf-8", "replace")
-                ):
-                    self._newer = False  # the same program once more, asked for less
-                    self._climb()
-                    return
-                self._failures.append(self._why(name, code))
-                self._rung += 1
+            if self._child is not child:
+                return
+            self._child = None
+            refused = smi.UNKNOWN_FIELD in self._last.decode("utf-8", "replace")
+            if name != "nvml" and refused and self._query + 1 < len(smi.QUERIES):
+                self._query += 1  # the same program once more, asked for less
                 self._climb()
+                return
+            self._failures.append(self._why(name, code))
+            self._rung += 1
+            if not child.reaped:
+                self._failures[-1] += " and cannot be ended (process %d)" % child.pid
+                self._stuck.append(child)
+                self._rung = len(smi.PROGRAMS) + 1
+            self._climb()
 
-        def late() -> None:
-            if self._child is child and not self.cards:
-                self._said = "gave no reading within %d s" % FIRST_READING
+        def give_up(said: str) -> None:
+            if self._child is child and not self._said:
+                self._said = said
                 child.kill()
 
-        child = Child(self._loop, argv, collect, ended, merge_stderr=name != "nvml")
+        def look() -> None:
+            nonlocal timer
+            silent = time.monotonic() - self._heard
+            if not self.cards and silent >= FIRST_READING:
+                give_up("gave no reading within %d s" % FIRST_READING)
+            elif self.cards and silent > HUNG_AFTER + 2 * self._interval:
+                give_up("gave no reading for %d s" % silent)
+            else:
+                timer = self._loop.later(HUNG_AFTER / 4, look)
+
+        # A locale with another decimal sign must not shift the columns.
+        env = dict(os.environ, LC_ALL="C")
+        child = Child(self._loop, argv, collect, ended, merge_stderr=name != "nvml", env=env)
         self._child = child
         self._heard = time.monotonic()
-        timer = self._loop.later(FIRST_READING, late)
+        timer = self._loop.later(HUNG_AFTER / 4, look)
         if name == "nvml":
             child.write(self._payload)
+
+    def _is_flood(self, size: int) -> bool:
+        second = int(time.monotonic())
+        self._came = size + (self._came if second == self._second else 0)
+        self._second = second
+        return self._came > FLOOD
 
     def _why(self, name: str, code: int) -> str:
         if self._said:
@@ -207,6 +241,8 @@ class Gpu:
             return
         # Cards come one a line, in order; a repeated index begins the next round.
         if any(card["index"] >= reading["index"] for card in self._partial):
+            if len(self._partial) < len(self.cards):
+                self._publish(self._partial)  # a card is no longer listed
             self._partial = []
         self._partial.append(reading)
         if len(self._partial) >= len(self.cards):
@@ -215,7 +251,8 @@ class Gpu:
     def _publish(self, cards: list[dict[str, Any]]) -> None:
         self._heard = time.monotonic()
         self.cards = cards
-        self.reason = ""
+        self.rung, self.reason = self._name, ""
+        self._bottom = False
 
     def close(self) -> None:
         self._closed = True

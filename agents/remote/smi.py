@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from agents.remote import throttle
 
 TYPE_CHECKING = False
@@ -22,15 +24,21 @@ FIELDS = (
     ("clock_mhz", "clocks.sm"),
     ("name", "name"),
 )
-# Not every driver knows these; then the whole query fails and is asked again without them.
+# Not every driver knows these; then the whole query fails and is asked again with the next of them.
 NEWER = (("throttle", "clocks_throttle_reasons.active"), ("clock_mem_mhz", "clocks.mem"))
+RENAMED = (("throttle", "clocks_event_reasons.active"), NEWER[1])  # since driver 535
+QUERIES: tuple[tuple[tuple[str, str], ...], ...] = (NEWER, RENAMED, ())
+# What stands for a value that is not told; no card is called so.
+PLACEHOLDERS = ("[", "N/A", "Not ", "ERR", "Unknown", "Unable", "Insufficient", "GPU is", "GPU req")
 UNKNOWN_FIELD = "not a valid field"
 UNTOLD = ("energy_j", "throttle", "clock_mem_mhz", "processes")
 MIB = 1024 * 1024
+MOST = 1e12
 
 
-def argv(program: str, interval: float, newer: bool = True) -> list[str]:
-    fields = FIELDS[:-1] + (NEWER if newer else ()) + FIELDS[-1:]
+def argv(program: str, interval: float, query: int = 0) -> list[str]:
+    """The command for the fields of QUERIES[query] and those that every driver knows."""
+    fields = FIELDS[:-1] + QUERIES[query] + FIELDS[-1:]
     return [
         program,
         "--query-gpu=" + ",".join(name for _, name in fields),
@@ -47,10 +55,10 @@ def parse_line(line: str) -> dict[str, Any] | None:
     fields = FIELDS
     parts = [part.strip() for part in line.split(",", len(FIELDS) + len(NEWER) - 1)]
     held = parts[len(FIELDS) - 1] if len(parts) == len(FIELDS) + len(NEWER) else ""
-    if held.startswith(("0x", "[", "N/A", "Not ")):  # no card is called so
+    if held.startswith(("0x", *PLACEHOLDERS)):
         fields = FIELDS[:-1] + NEWER + FIELDS[-1:]
     parts = [part.strip() for part in line.split(",", len(fields) - 1)]
-    if len(parts) != len(fields) or not parts[0].isdigit():
+    if len(parts) != len(fields) or not re.match(r"[0-9]{1,4}\Z", parts[0]):
         return None
     told = [key for key, _ in fields]
     untold = [key for key in UNTOLD if key not in told]
@@ -69,6 +77,8 @@ def parse_line(line: str) -> dict[str, Any] | None:
                     reading[key] = throttle.words(int(text, 16))
                     continue
                 value = float(text)
+                if not abs(value) < MOST:  # nor is "nan" a number
+                    raise ValueError
             except ValueError:
                 reading[key] = None
                 reading["reasons"][key] = text or "empty"

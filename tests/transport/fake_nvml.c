@@ -61,7 +61,7 @@ int nvmlDeviceGetUtilizationRates(void *h, utilization_t *u) {
 }
 int nvmlDeviceGetMemoryInfo(void *h, memory_t *m) {
   m->total = 4294967296ULL;
-  m->used = 3221225472ULL;
+  m->used = 3221225472ULL + 268435456ULL; /* with what the driver keeps for itself */
   m->free = m->total - m->used;
   return mood();
 }
@@ -98,10 +98,10 @@ int nvmlSystemGetDriverVersion(char *v, unsigned int n) { snprintf(v, n, "550.54
 int nvmlSystemGetCudaDriverVersion_v2(int *v) { *v = 12040; return OK; }
 int nvmlDeviceGetMemoryInfo_v2(void *h, unsigned long long *m) {
   m[1] = 4294967296ULL; /* after the version: total, reserved, free, used */
-  m[2] = 0;
-  m[3] = 1073741824ULL;
+  m[2] = 268435456ULL;
+  m[3] = 1073741824ULL - m[2];
   m[4] = 3221225472ULL;
-  return OK;
+  return mood();
 }
 int nvmlDeviceGetEncoderUtilization(void *h, unsigned *u, unsigned *us) { *u = *us = 0; return OK; }
 int nvmlDeviceGetDecoderUtilization(void *h, unsigned *u, unsigned *us) { *u = *us = 0; return OK; }

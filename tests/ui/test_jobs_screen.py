@@ -13,8 +13,8 @@ from tests.ui.conftest import until
 from tui.app import GonogoApp
 from tui.energy import JobEnergy
 from tui.job_rows import figures_row, head_row, job_figures
-from tui.live import RunView
 from tui.roadmap.workspace import Workspace
+from tui.run_view import RunView
 from tui.screens.dialogs import ConfirmScreen
 from tui.screens.jobs import JobsScreen
 from tui.screens.log import LogScreen

@@ -21,8 +21,8 @@ from tui.app import GonogoApp
 from tui.demo import missing_packages
 from tui.demo_hosts import prepare, stop_jobs
 from tui.launch import MLFLOW_JOB, mlflow_job
-from tui.live import RunView
 from tui.roadmap.workspace import Workspace
+from tui.run_view import RunView
 from tui.screens.live import LiveScreen
 from tui.story import SERVER, TOWER, Outcome, Story
 from tui.widgets.gauges import GaugePanel

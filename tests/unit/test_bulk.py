@@ -16,7 +16,7 @@ from pydantic_core import from_json
 from pipeline.journal import parse_line
 from tui.bulk import LONGEST, pieces
 from tui.curves import CURVES
-from tui.live import RunView
+from tui.run_view import RunView
 
 ODD: tuple[Any, ...] = (
     None, True, 0, -3, 2**70, 10**400, "NaN", "Infinity", "-Infinity", "words", [], {"a": 1},

@@ -10,7 +10,8 @@ from agents.jobs import parse_status
 from agents.remote import smi, throttle
 from tui import vocabulary
 from tui.gauge_model import gauge_model
-from tui.live import LiveStore, RunView
+from tui.live import LiveStore
+from tui.run_view import RunView
 from tui.vocabulary import rate, split_bar
 from tui.widgets.gauge_lines import GaugeModel, panel_height, panel_lines
 
@@ -156,7 +157,7 @@ def test_a_silence_is_a_gap_in_every_history(store: LiveStore, clock: Clock) -> 
         clock.now += 1
     clock.now += 60
     store.gauge_arrived("tower", gauge())
-    assert list(host.utils[0]) == [87, 87, None, 87]
+    assert list(host.utils["x"]) == [87, 87, None, 87]
     assert list(host.cpu) == [50, 50, None, 50]
     store.link_changed(LinkChanged("tower", LinkState.backoff, "gone", 9_000, 1, 1.0, None))
     store.link_changed(LinkChanged("tower", LinkState.connecting, "", 9_500, 1, None, None))
@@ -166,7 +167,7 @@ def test_a_silence_is_a_gap_in_every_history(store: LiveStore, clock: Clock) -> 
 def test_what_cannot_be_seen_changes_nothing(store: LiveStore) -> None:
     store.gauge_arrived("tower", gauge())
     first = model(store)
-    for history in (store.hosts["tower"].cpu, store.hosts["tower"].utils[0]):
+    for history in (store.hosts["tower"].cpu, store.hosts["tower"].utils["x"]):
         history.clear()
     store.gauge_arrived(
         "tower",
@@ -178,7 +179,7 @@ def test_what_cannot_be_seen_changes_nothing(store: LiveStore) -> None:
     )  # fmt: skip
     assert model(store) == first
     store.hosts["tower"].cpu.clear()
-    store.hosts["tower"].utils[0].clear()
+    store.hosts["tower"].utils["x"].clear()
     store.gauge_arrived("tower", gauge({"temp_c": 72}))
     assert model(store) != first
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tui.live import LiveStore, RunView
+from tui.live import LiveStore
 from tui.mlflow_rest import LIMIT, MlflowError, call
 from tui.mlflow_runs import History, RunInfo, experiments, history, run_info, runs_page, value_of
+from tui.run_view import RunView
 from tui.tracked import PATIENCE, TrackedRun, TrackedRuns, server_key
 
 RUN = "a" * 32

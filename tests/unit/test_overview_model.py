@@ -9,13 +9,14 @@ import pytest
 
 from agents import JobState, JobStatus
 from tui import overview_model as model
-from tui.live import LiveStore, RunView
+from tui.live import LiveStore
 from tui.overview_layout import Block, Line, columns_of, fitted, share_out
 from tui.overview_model import verdict
 from tui.roadmap.attention import Attention, attention
 from tui.roadmap.budget import summarize
 from tui.roadmap.gate import evaluate
 from tui.roadmap.workspace import Workspace
+from tui.run_view import RunView
 from tui.widgets.gauge_lines import GaugeModel, GpuModel
 from tui.widgets.status_header import HostChip
 

@@ -138,6 +138,8 @@ def head_line(model: GaugeModel) -> Content:
 def gpu_lines(gpu: GpuModel, model: GaugeModel, tone: str, inner: int) -> list[Content]:
     """Utilisation line and VRAM line of one card."""
     name = gpu.name.removeprefix("Simulated ").removeprefix("NVIDIA ").removeprefix("GeForce ")
+    if len(model.gpus) > 1:
+        name = f"{gpu.index} {name}"  # two of a kind
     label_width = 12 if inner < 100 else 18
     bar_width = max(8, min(28, inner - 78))
     mark = "SIMULATED " if gpu.simulated else ""
