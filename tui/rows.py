@@ -151,7 +151,9 @@ def _count(doc: Document, state: State, box: Box) -> str:
 def _inside(doc: Document, box: Box, folded: Container[str]) -> bool:
     """Whether a box stands in one that is folded."""
     parent = doc.boxes.get(box.parent)
-    return parent is not None and (parent.id in folded or _inside(doc, parent, folded))
+    while parent is not None and parent.id not in folded:
+        parent = doc.boxes.get(parent.parent)
+    return parent is not None
 
 
 def section_rows(

@@ -104,7 +104,8 @@ def test_ticks_and_values_touch_only_their_lines_and_read_back(path: Path, tmp_p
             ws.set_field(item.id, VALUES[item.type], "user:ana")
         except InvalidValue:
             continue  # the ledger's cells are not filled by hand
-        wanted[item.id] = VALUES[item.type]
+        if item.kind != "notes":
+            wanted[item.id] = VALUES[item.type]
         touched.add(item.line)
     out = export_markdown(ws.document, ws.state, ws.settings)
     lines = Document.parse(out).lines

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from tui.roadmap.blank_match import Path_, Spot, match_blanks, match_in_line
-from tui.roadmap.labels import unique
+from tui.roadmap.labels import Taken, unique
 from tui.roadmap.naming import Reference, field_name
 from tui.roadmap.parts import Field
 
@@ -20,7 +20,7 @@ class BlankIds:
         self.kept: dict[int, str] = {}
         self.asked: dict[int, int] = {}
         self._matched = False
-        self._taken: set[str] = set()
+        self._taken = Taken()
         self._by_id: dict[str, Mapping[str, str]] | None = None
 
     def match(self, containers: Mapping[Path_, Path_]) -> dict[Path_, Path_]:
@@ -62,7 +62,7 @@ class BlankIds:
             for i, j in self.asked.items()
             if i not in self.kept and reference.blanks[j] not in held
         }
-        self._taken = held if reference.adopt else held | set(reference.blanks)
+        self._taken = Taken(held if reference.adopt else held | set(reference.blanks))
 
     def name(
         self, number: int, rule: str, table: Mapping[str, Mapping[str, str]]

@@ -12,6 +12,8 @@ from tui.roadmap.parts import FieldKind, FieldType
 
 RUN = re.compile(r"(?<![\w\\])_{4,}(?![^\W_])")
 _CODE = re.compile(r"(`+)(?!`).*?(?<!`)\1(?!`)")
+_TARGET = re.compile(r"\]\([^()\s]*\)|<[a-z][^<>]*>", re.I)
+"""Where a link leads to, and a tag: what is in them is no text."""
 _LEAD = re.compile(
     r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(?:\*\*([^*]+?):?\*\*)?"
 )
@@ -60,9 +62,12 @@ def _type(before: str, after: str, label: str, length: int) -> FieldType:
 
 
 def _runs(line: str) -> list[tuple[int, int]]:
-    """Underscore runs of four and more outside code spans."""
-    code = [m.span() for m in _CODE.finditer(line)] if "`" in line else []
-    return [m.span() for m in RUN.finditer(line) if not any(a <= m.start() < b for a, b in code)]
+    """Underscore runs of four and more outside code spans, tags and the targets of links."""
+    runs = [m.span() for m in RUN.finditer(line)]
+    if not runs:
+        return []
+    hidden = [m.span() for pattern in (_CODE, _TARGET) for m in pattern.finditer(line)]
+    return [run for run in runs if not any(a <= run[0] < b for a, b in hidden)]
 
 
 def _line_blanks(number: int, line: str) -> Iterator[Blank]:

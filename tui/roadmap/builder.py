@@ -13,7 +13,7 @@ from tui.roadmap.blank_match import Spot, spots
 from tui.roadmap.blanks import Blank, find_blanks
 from tui.roadmap.document import Document
 from tui.roadmap.kinds import mark_kinds
-from tui.roadmap.labels import plain, section_code, slug, strip_emoji, unique
+from tui.roadmap.labels import Taken, plain, section_code, slug, strip_emoji, unique
 from tui.roadmap.lines import Scan
 from tui.roadmap.parts import Box, Field, Group, Row, Section, Table
 from tui.roadmap.scanner import scan
@@ -97,10 +97,11 @@ class _Builder:
         self.table = reference.prefixes if reference is not None else naming.names().containers
         self.prefixes: dict[Path_, str] = {}
         self.section_ids: dict[str, str] = {}
-        self.taken: set[str] = set()
+        self.taken = Taken()
         if reference is not None and (self.anchors.items or not reference.adopt):
             self.taken.update(reference.ids if not reference.adopt else self.kept.values())
-        self.codes: set[str] = set()
+        self.codes = Taken()
+        self.section_codes = Taken(("DOC",))
 
     def _anchor(self, reference: naming.Reference) -> None:
         self.anchors = naming.match(self.items, reference.items, family=reference.adopt)
@@ -164,7 +165,7 @@ class _Builder:
             for other, home in self.anchors.containers.items():
                 if other[:1] == path[:1]:
                     wanted = self.table.get(home, wanted).split(".")[0]
-            self.section_ids[path[0]] = unique(wanted, set(self.section_ids.values()) | {"DOC"})
+            self.section_ids[path[0]] = unique(wanted, self.section_codes)
         return self.section_ids[path[0]]
 
     def section_of(self, path: Path_) -> str:
@@ -297,36 +298,27 @@ class _Builder:
         for path in dict.fromkeys(self.path_at):
             if path in homes:
                 places.setdefault(self.section_of(path), {})[self.prefix(path)] = path
+        goals: dict[Path_, str] = {}
+        for number, text in enumerate(self.scan.lines):
+            found = _GOAL.match(text)
+            if found:
+                goals.setdefault(self.path_at[number][:1], plain(found.group(1)))
+        by_group: defaultdict[str, tuple[list[Box], list[Field]]] = defaultdict(lambda: ([], []))
+        for box in boxes:
+            by_group[box.group_id][0].append(box)
+        for item in fields:
+            by_group[item.group_id][1].append(item)
         out = []
         for section_id, groups in places.items():
             top = next(iter(groups.values()))[:1]
             title, line = self.title_at.get(top, ("", 0))
-            goal = ""
-            for number, text in enumerate(self.scan.lines):
-                found = _GOAL.match(text)
-                if found and self.path_at[number][:1] == top:
-                    goal = plain(found.group(1))
-                    break
-            out.append(
-                Section(
-                    section_id,
-                    title,
-                    strip_emoji(title),
-                    line + 1,
-                    goal,
-                    tuple(
-                        self._group(prefix, path, boxes, fields) for prefix, path in groups.items()
-                    ),
-                )
+            parts = tuple(
+                self._group(prefix, at, *by_group[prefix]) for prefix, at in groups.items()
             )
+            short, goal = strip_emoji(title), goals.get(top, "")
+            out.append(Section(section_id, title, short, line + 1, goal, parts))
         return tuple(out)
 
     def _group(self, prefix: str, path: Path_, boxes: list[Box], fields: list[Field]) -> Group:
         title, line = self.title_at.get(path, ("", 0))
-        return Group(
-            prefix,
-            strip_emoji(title),
-            line + 1,
-            tuple(box for box in boxes if box.group_id == prefix),
-            tuple(item for item in fields if item.group_id == prefix),
-        )
+        return Group(prefix, strip_emoji(title), line + 1, tuple(boxes), tuple(fields))

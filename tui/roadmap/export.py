@@ -7,25 +7,19 @@ and values.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 
 from tui.roadmap.appendix import with_appendix
 from tui.roadmap.computed import effective_fields
 from tui.roadmap.document import Document, Field
+from tui.roadmap.escapes import begins_block, guard, guard_box
 from tui.roadmap.progress import CLOSED, box_status
 from tui.roadmap.state import FieldValue, State
 from tui.settings import Settings
 
-_BOX = re.compile(r"^(\s*(?:>\s*)*(?:[-*+]|\d{1,9}[.)])\s+)(\\*\[[ xX]\])")
-
 Edit = tuple[int, int, str]
 """Columns [start, end) of a line and the text that takes their place."""
-
-
-def _escape(match: re.Match[str]) -> str:
-    return f"{match.group(1)}\\{match.group(2)}"
 
 
 def _cell(text: str, in_table: bool) -> str:
@@ -48,9 +42,11 @@ def render(item: Field, value: str, line: str) -> Edit:
     if line[start:end].startswith("+"):
         return (start, end, text if text.startswith("-") else f"+{text}")
     if item.kind == "bullet":
-        return (start, end, f" {_BOX.sub(_escape, '- ' + text)[2:]}")
+        return (start, end, f" {guard(text)}")
     if item.kind == "cell":
         return (start, end, f" {text} ")
+    if item.type == "text" and begins_block(line[:start]):
+        text = guard(text)
     return (start, end, text)
 
 
@@ -62,7 +58,7 @@ def _apply(line: str, edits: list[Edit]) -> str:
 
 def note_lines(text: str) -> list[str]:
     """Lines of a longer note, quoted, so that a `---` in it can be no heading and `- [ ]` no checkbox."""
-    return [f"> {_BOX.sub(_escape, line)}" if line else ">" for line in text.split("\n")]
+    return [f"> {guard_box(line)}" if line else ">" for line in text.split("\n")]
 
 
 def section_notes(document: Document, state: State) -> Mapping[str, str]:

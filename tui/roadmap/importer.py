@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from tui.roadmap.appendix import without_appendix
 from tui.roadmap.document import Box, Document, Field
 from tui.roadmap.errors import InvalidValue
+from tui.roadmap.escapes import begins_block, unguard, unguard_box
 from tui.roadmap.lines import split_lines
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
-_NOTE_BOX = re.compile(r"^(\s*(?:>\s*)*(?:[-*+]|\d{1,9}[.)])\s+)\\(\\*\[[ xX]\])")
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ def _pattern(item: Field, line: str) -> tuple[int, int, str]:
     return start, end, rf"(?:{blank}|(?P<f>\S.*?))"
 
 
-def _value(item: Field, text: str) -> str:
+def _value(item: Field, text: str, line: str) -> str:
     if item.type == "money":
         return text.replace("$", "")
     if item.type == "percent":
@@ -54,7 +54,9 @@ def _value(item: Field, text: str) -> str:
     if item.in_table:
         return re.sub(r"\\([\\|])", r"\1", text)
     if item.kind == "bullet":
-        return _NOTE_BOX.sub(r"\1\2", f"- {text}")[2:]
+        return unguard(text)
+    if item.kind == "blank" and item.type == "text" and begins_block(line[: item.start]):
+        return unguard(text)
     return text
 
 
@@ -95,26 +97,40 @@ def read_filled(document: Document, text: str) -> Filled:
         for n, item in enumerate(fields[number]):
             value = found.group(f"f{n}")
             if item.kind == "notes":
-                at = _note(filled, item, value, lines, at, document)
+                below = document.lines[number : number + 1]
+                after = _compile(below[0], boxes[number + 1], fields[number + 1]) if below else None
+                at = _note(filled, item, value, lines, at, after)
             elif value is not None:
-                filled.fields[item.id] = _value(item, value)
+                filled.fields[item.id] = _value(item, value, line)
     if at != len(lines):
         raise InvalidValue(f"line {at + 1} is not in the roadmap.")
     return filled
 
 
 def _note(
-    filled: Filled, item: Field, value: str | None, lines: list[str], at: int, document: Document
+    filled: Filled,
+    item: Field,
+    value: str | None,
+    lines: list[str],
+    at: int,
+    after: re.Pattern[str] | None,
 ) -> int:
+    """Reads the note of a notes line, which ends at line `at`; `after` is what the plan has below it.
+
+    Returns the line where that is. A quote below may be the plan's own: a note is set off from it.
+    """
     if value is not None:
         filled.notes[item.id] = value
         return at
-    quoted = []
-    while at < len(lines) and lines[at].startswith(">"):
-        quoted.append(_NOTE_BOX.sub(r"\1\2", lines[at].removeprefix(">").removeprefix(" ")))
-        at += 1
+    end = at
+    while end < len(lines) and lines[end].startswith(">"):
+        end += 1
+    quoted = [unguard_box(line.removeprefix(">").removeprefix(" ")) for line in lines[at:end]]
+    if after is not None and not after.fullmatch(""):
+        if lines[end : end + 1] != [""] or not after.fullmatch("".join(lines[end + 1 : end + 2])):
+            return at
+        end += 1
     if quoted:
         filled.notes[item.id] = "\n".join(quoted)
-        if item.line < len(document.lines) and document.lines[item.line].strip():
-            at += 1
+        return end
     return at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _EMOJI = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b00-\u2bff\ufe0f\u200d\u20e3\uf8ff]")
 _MARKS = re.compile(r"\*\*|`")
@@ -51,12 +52,21 @@ def section_code(title: str) -> str:
     return "".join(str(word)[0] for word in words[:5]).upper()
 
 
-def unique(wanted: str, taken: set[str]) -> str:
+class Taken(set[str]):
+    """Names in use. It knows how far each was counted: ten thousand boxes may say the same."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        super().__init__(names)
+        self.counted: dict[str, int] = {}
+
+
+def unique(wanted: str, taken: Taken) -> str:
     """`wanted`, or `wanted-2`, `wanted-3` … where it is taken; adds the answer to `taken`."""
-    name, n = wanted, 1
+    name, n = wanted, taken.counted.get(wanted, 1)
     while name in taken:
         n += 1
         name = f"{wanted}-{n}"
+    taken.counted[wanted] = n
     taken.add(name)
     return name
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\n|\r|\Z)")
+_PIPE = re.compile(r"(?<!\\)\|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +86,11 @@ def indent(line: str) -> tuple[int, int]:
     return width, len(line)
 
 
-def split_cells(line: str) -> tuple[Cell, ...]:
-    r"""Cells of a pipe-table line; `\|` does not split."""
-    pipes = [m.start() for m in re.finditer(r"(?<!\\)\|", line)]
-    lead = bool(pipes) and not line[: pipes[0]].strip()
-    starts = [pipes[0] + 1] if lead else [0]
+def split_cells(line: str, begin: int = 0) -> tuple[Cell, ...]:
+    r"""Cells of a pipe-table line that begins at `begin`; `\|` does not split."""
+    pipes = [m.start() for m in _PIPE.finditer(line, begin)]
+    lead = bool(pipes) and not line[begin : pipes[0]].strip()
+    starts = [pipes[0] + 1] if lead else [begin]
     rest = pipes[1:] if lead else pipes
     cells = []
     for pipe in rest:

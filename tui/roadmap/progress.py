@@ -7,7 +7,7 @@ once, as done when either was decided.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,13 +58,24 @@ def _roll_up(ticks: Iterable[TickWord]) -> TickWord:
 
 def _word(document: Document, state: State, box: Box, now: int) -> TickWord:
     if box.children:
-        return _roll_up(_word(document, state, document.boxes[c], now) for c in box.children)
+        return _roll_up(_word(document, state, leaf, now) for leaf in _leaves(document, box))
     if box.kind == "radio":
         decision = state.decision
         return "done" if decision and decision.outcome == box.target else "open"
     if box.kind == "tracker":
         return _tracker(document, state, box, now)
     return _tick(state, box.id, now)
+
+
+def _leaves(document: Document, box: Box) -> Iterator[Box]:
+    """The boxes below one that have none below themselves; lists may be nested hundreds deep."""
+    waiting = list(box.children)
+    while waiting:
+        below = document.boxes[waiting.pop()]
+        if below.children:
+            waiting += below.children
+        else:
+            yield below
 
 
 def _tracker(document: Document, state: State, box: Box, now: int) -> TickWord:

@@ -1,61 +1,58 @@
 """A line scanner for Markdown with task lists: headings, checkboxes, tables, and what is not one.
 
-It follows CommonMark for what decides whether `- [ ]` is a checkbox: fenced and indented code, HTML
-blocks, list nesting by content offset, lazy paragraphs. Bold-only lines count as sub-headings. Lines
+It keeps the open quotes and list items as CommonMark's own algorithm does, so that it sees a checkbox
+where GitHub draws one: also in a quote in a list, behind tabs, or in a list inside a list on one line,
+and not in code, in HTML, or in the lazy end of a paragraph. Bold-only lines count as sub-headings. Lines
 keep their text and their ending, so that a file can be written back byte for byte.
-Source: CommonMark 0.31 sections 4.4-4.6, 5.2; GFM 5.3. The tests hold it against markdown-it-py.
+Source: CommonMark 0.31, appendix "A parsing strategy"; GFM 4.10, 5.3. The tests hold it against
+markdown-it-py.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-from tui.roadmap.lines import (
-    Heading,
-    Mark,
-    Scan,
-    TableLines,
-    indent,
-    split_cells,
-    split_lines,
-)
-
-_QUOTE = re.compile(r"(?:[ ]{0,3}>[ ]?)+")
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))??(?:[ \t]+#+)?[ \t]*$")
-_SETEXT = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_RULE = re.compile(r" {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$")
-_FENCE = re.compile(r"(`{3,}|~{3,})(.*)$")
-_ITEM = re.compile(r"([-*+]|\d{1,9}[.)])(?=[ \t]|$)")
-_BOX = re.compile(r"\[([ xX])\][ \t]+(?=\S)")
-_BOLD_LINE = re.compile(r"[ \t]*\*\*([^*]+)\*\*:?[ \t]*$")
-_TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
-_HTML_UNTIL_BLANK = re.compile(
-    r"</?(?:address|article|aside|blockquote|body|center|dd|details|dialog|div|dl|dt|fieldset|figure"
-    r"|footer|form|h[1-6]|head|header|hr|html|iframe|legend|li|link|main|menu|nav|ol|p|section"
-    r"|summary|table|tbody|td|tfoot|th|thead|title|tr|ul)(?=[\s/>]|$)",
-    re.I,
-)
-_HTML_RAW = re.compile(r"<(script|pre|style|textarea)(?=[\s>]|$)", re.I)
-
+from tui.roadmap import markup
+from tui.roadmap.lines import Cell, Heading, Mark, Scan, TableLines, split_cells, split_lines
+from tui.roadmap.markup import Cursor
 
 _FRONT_KEY = re.compile(r"\s*(?:[\w.-]+\s*[:=]|#|\[|$)")
 BOM = "\ufeff"
 FRONT_MATTER_LINES = 200
-DEEPEST = 100
-"""Lists in each other; a line of bullets alone opens no more."""
+DEEPEST = 400
+"""Quotes and list items in each other; a line of signs alone opens no more."""
+QUOTE = -1
+
+
+class _Container(NamedTuple):
+    """An open quote (`width` is QUOTE) or list item, whose inside begins `width` columns to the right.
+
+    `box` is the checkbox of it or of the nearest item around it; `items` and `quotes` are how many of
+    them are open up to it.
+    """
+
+    width: int
+    box: int | None
+    items: int
+    quotes: int
+
+
+_ROOT = _Container(0, None, 0, 0)
 
 
 class _Scanner:
     def __init__(self, text: str) -> None:
         lines, endings = split_lines(text)
         self.out = Scan(lines, endings)
-        self.items: list[tuple[int, int | None]] = []  # content offset, index of the checkbox
-        self.fence: tuple[str, int, int] | None = None  # character, length, container offset
-        self.html_end = ""  # closing text; "\n" stands for a blank line
-        self.html_offset = 0
-        self.quoted = False
-        self.paragraph = False
-        self.blank = True
+        self.open: list[_Container] = []
+        self.empty = False  # nothing stands in the innermost item yet
+        self.leaf = ""  # text, fence, html, code, table or nothing
+        self.fence = ("", 0)  # its character and length
+        self.html_end = markup.BLANK_LINE
+        self.signs_from = 0  # from where on the line could be a rule
+        self.text_at = 0  # where the newest line of the paragraph begins
+        self.tables: list[tuple[int, tuple[Cell, ...], list[tuple[int, tuple[Cell, ...]]]]] = []
 
     def _front_matter(self) -> int:
         """Index of the line that closes YAML or TOML front matter, -1 where there is none.
@@ -74,213 +71,207 @@ class _Scanner:
         return -1
 
     def run(self) -> Scan:
-        table_until = self._front_matter()
-        self.out.code.update(range(table_until + 1))
-        for number, text in enumerate(self.out.lines):
-            # A byte-order mark takes one column and no room.
-            line = " " + text[1:] if number == 0 and text.startswith(BOM) else text
-            if number <= table_until:
-                continue
-            skip = self._enter(line)
-            if not self._inside_block(number, line[skip:]):
-                table_until = self._block_start(number, line, skip)
+        front = self._front_matter()
+        self.out.code.update(range(front + 1))
+        for number in range(front + 1, len(self.out.lines)):
+            line = self.out.lines[number]
+            # A byte-order mark takes no room.
+            self._line(number, Cursor(line, 1 if number == 0 and line.startswith(BOM) else 0))
+        self.out.tables.extend(TableLines(n, head, tuple(rows)) for n, head, rows in self.tables)
         return self.out
 
-    def _enter(self, line: str) -> int:
-        """Length of the quote marks of a line; entering or leaving a quote closes what was open in it."""
-        if (self.fence or self.html_end) and not self.quoted:
-            return 0
-        quote = _QUOTE.match(line) if indent(line)[0] < 4 else None
-        if bool(quote) != self.quoted:
-            self.quoted = bool(quote)
-            self.fence, self.html_end = None, ""
-            self.items, self.paragraph, self.blank = [], False, True
-        return quote.end() if quote else 0
+    def _line(self, number: int, here: Cursor) -> None:
+        last = here.line.rstrip()[-1:]
+        self.signs_from = len(here.line.rstrip(f"{last} \t"))
+        matched = self._walk(here)
+        whole = matched == len(self.open)
+        if whole and self._goes_on(number, here):
+            return
+        fresh = False
+        while not here.blank:
+            text = self.leaf == "text" and not fresh
+            if here.width >= 4:
+                if not text:
+                    self._leave(matched)
+                    self.leaf = "code"
+                    self.out.code.add(number)
+                    return
+                break
+            if self._leaf_block(number, here, matched, text, text and whole):
+                return
+            if not self._container(number, here, matched, text and whole):
+                break
+            fresh, whole, matched = True, True, len(self.open)
+            if self.leaf:
+                return
+        if here.blank:
+            self.empty = self.empty and fresh
+            self._leave(matched)
+        elif whole or self.leaf != "text":  # else the lazy end of a paragraph: all stays open
+            if not whole:
+                self._leave(matched)
+            self._text(number, here)
 
-    def _inside_block(self, number: int, line: str) -> bool:
-        """True where the line belongs to an open fence or HTML block."""
-        width, count = indent(line)
-        body = line[count:]
-        if self.fence:
-            char, length, offset = self.fence
-            if body and width < offset:
-                self.fence = None
+    def _walk(self, here: Cursor) -> int:
+        """Goes into the open containers that the line is in; how many these are."""
+        for number, (width, _, _, quotes) in enumerate(self.open):
+            if width == QUOTE:
+                if here.width >= 4 or here.blank or here.line[here.stop] != ">":
+                    return number
+                self._into_quote(here)
+            elif here.blank:  # items go on over empty lines, quotes do not
+                if self.open[-1].quotes == quotes:
+                    return len(self.open) - self.empty
+            elif here.width >= width:
+                here.skip(width)
             else:
-                self.out.code.add(number)
-                closing = _FENCE.match(body)
-                if (
-                    closing
-                    and closing.group(1)[0] == char
-                    and len(closing.group(1)) >= length
-                    and not closing.group(2).strip()
-                    and width - offset < 4
-                ):
-                    self.fence = None
-                self.paragraph = False
-                return True
-        if self.html_end:
-            ends = not body if self.html_end == "\n" else self.html_end in line.lower()
-            if body and width < self.html_offset:
-                self.html_end = ""
-            else:
-                self.out.code.add(number)
-                self.blank = not body
-                if ends:
-                    self.html_end = ""
-                return True
-        return False
+                return number
+        return len(self.open)
 
-    def _block_start(self, number: int, line: str, skip: int) -> int:
-        """Handles a line outside any block; returns the last line it used up."""
-        width, count = indent(line[skip:])
-        body = line[skip + count :]
-        if not body:
-            self.blank, self.paragraph = True, False
-            return number
-        lazy = self.paragraph and not self.blank
-        item = _ITEM.match(body)
-        if self.items and width < self.items[-1][0] and not item and not lazy:
-            while self.items and width < self.items[-1][0]:
-                self.items.pop()
-        offset = max((o for o, _ in self.items if o <= width), default=0)
-        relative = width - offset
-        if relative >= 4:
-            if not lazy:
-                self.out.code.add(number)
-            self.blank = False
-            return number
-        was_blank, self.blank = self.blank, False
-        rest = line[skip:]
-        if self._heading(number, rest, body, lazy, relative) or self._opens(
-            number, body, offset, width
-        ):
-            return number
-        if item and not self._item_is_text(item.group(1), body, lazy):
-            self._item(number, skip + count, width, item, body)
-            return number
-        while self.items and width < self.items[-1][0] and was_blank:
-            self.items.pop()
-        table_end = self._table(number)
-        self.paragraph = table_end == number
-        return table_end
+    def _into_quote(self, here: Cursor) -> None:
+        here.pass_sign(1)
+        here.skip(1)
 
-    def _heading(self, number: int, rest: str, body: str, lazy: bool, relative: int) -> bool:
-        atx = _ATX.match(body)
+    def _leave(self, matched: int) -> None:
+        """Ends what the line is not in, and the leaf."""
+        del self.open[matched:]
+        self.leaf = ""
+
+    def _goes_on(self, number: int, here: Cursor) -> bool:
+        """True where the line belongs to an open code or HTML block."""
+        if self.leaf == "fence":
+            closing = markup.FENCE.match(here.body) if here.width < 4 else None
+            char, length = self.fence
+            if closing and closing[1][0] == char and len(closing[1]) >= length:
+                self.leaf = self.leaf if closing[2].strip() else ""
+        elif self.leaf == "html":
+            if self._html_ends(here):
+                self.leaf = ""
+        elif self.leaf == "code" and not here.blank and here.width < 4:
+            self.leaf = ""
+            return False
+        elif self.leaf != "code":
+            return False
+        self.out.code.add(number)
+        return True
+
+    def _html_ends(self, here: Cursor) -> bool:
+        if self.html_end is markup.BLANK_LINE:
+            return here.blank
+        return bool(self.html_end.search(here.line, here.at))
+
+    def _leaf_block(
+        self, number: int, here: Cursor, matched: int, text: bool, inside: bool
+    ) -> bool:
+        """True where the line is a heading or a rule or opens code or HTML.
+
+        `text` says that a paragraph is open, `inside` that the line stands in it.
+        """
+        line, at = here.line, here.stop
+        atx, fence = markup.ATX.match(line, at), markup.FENCE.match(line, at)
+        setext = markup.SETEXT.match(line, at) if inside else None
+        html_end = markup.html_end(here.body, text) if line[at] == "<" else None
         if atx:
-            self._add_heading(number, len(atx.group(1)), (atx.group(2) or "").strip())
-            return True
-        setext = _SETEXT.match(rest)
-        if setext and lazy and not self.items:
-            level = 1 if setext.group(1)[0] == "=" else 2
-            self._add_heading(number - 1, level, self.out.lines[number - 1].strip())
-            return True
-        if _RULE.match(rest if relative else body):
+            self._leave(matched)
+            self._add_heading(number, len(atx[1]), (atx[2] or "").strip())
+        elif fence and not (fence[1][0] == "`" and "`" in fence[2]):
+            self._leave(matched)
+            self.leaf, self.fence = "fence", (fence[1][0], len(fence[1]))
+            self.out.code.add(number)
+        elif html_end:
+            self._leave(matched)
+            self.out.code.add(number)
+            self.html_end = html_end
+            self.leaf = "" if self._html_ends(here) else "html"
+        elif setext:
+            if not self._inner.items:
+                title = self.out.lines[number - 1][self.text_at :].strip()
+                self._add_heading(number - 1, 1 if setext[1][0] == "=" else 2, title)
+            self.leaf = ""
+        elif at >= self.signs_from and markup.RULE.match(line, at):
+            self._leave(matched)
             self.out.rules.add(number)
-            if not self.items or relative == indent(rest)[0]:
-                self.items = []
-            self.paragraph = False
-            return True
-        bold = _BOLD_LINE.match(rest)
-        if bold and not lazy and not self.items:
-            self._add_heading(number, 7, bold.group(1).strip().rstrip(":").strip())
-            self.paragraph = True
-            return True
-        return False
+        else:
+            return False
+        self.empty = False
+        return True
+
+    @property
+    def _inner(self) -> _Container:
+        return self.open[-1] if self.open else _ROOT
 
     def _add_heading(self, number: int, level: int, title: str) -> None:
         headings = self.out.headings
         if headings and headings[-1].line == number:
             headings.pop()
         headings.append(Heading(number, level, title))
-        self.items = []
-        self.paragraph = False
 
-    def _leave(self, width: int) -> None:
-        """A block that starts left of an item's text ends that item."""
-        while self.items and width < self.items[-1][0]:
-            self.items.pop()
-
-    def _opens(self, number: int, body: str, offset: int, width: int) -> bool:
-        """True where the line opens a fence or an HTML block."""
-        fence = _FENCE.match(body)
-        if fence and not (fence.group(1)[0] == "`" and "`" in fence.group(2)):
-            self._leave(width)
-            self.fence = (fence.group(1)[0], len(fence.group(1)), offset)
-            self.out.code.add(number)
-            self.paragraph = False
-            return True
-        raw = _HTML_RAW.match(body)
-        if body.startswith("<!--"):
-            end = "-->"
-        elif raw:
-            end = f"</{raw.group(1).lower()}>"
-        elif _HTML_UNTIL_BLANK.match(body):
-            end = "\n"
-        else:
+    def _container(self, number: int, here: Cursor, matched: int, inside: bool) -> bool:
+        """True where a quote or a list item opens; a checkbox in it sets the leaf to its text."""
+        if len(self.open) >= DEEPEST:
             return False
-        self._leave(width)
-        self.out.code.add(number)
-        self.paragraph = False
-        if end == "\n" or end not in body.lower():
-            self.html_end, self.html_offset = end, offset
+        line = here.line
+        if line[here.stop] == ">":
+            self._leave(matched)
+            self._into_quote(here)
+            inner = self._inner
+            self.open.append(_Container(QUOTE, inner.box, inner.items, inner.quotes + 1))
+            self.empty = False
+            return True
+        found = markup.ITEM.match(line, here.stop)
+        if not found:
+            return False
+        marker = found[1]
+        # A list may interrupt a paragraph only when it is not empty and, numbered, starts at 1.
+        if inside and (
+            not line[found.end() :].strip() or (marker[0].isdigit() and int(marker[:-1]) != 1)
+        ):
+            return False
+        self._leave(matched)
+        offset = here.width + len(marker)
+        here.pass_sign(len(marker))
+        gap = 1 if here.blank or here.width > 4 else here.width
+        here.skip(gap)
+        self.empty = here.blank
+        inner = self._inner
+        box = markup.BOX.match(here.line, here.stop) if here.width < 4 else None
+        index = self._mark(number, box, inner.box) if box else inner.box
+        self.open.append(_Container(offset + gap, index, inner.items + 1, inner.quotes))
         return True
 
-    def _item_is_text(self, marker: str, body: str, lazy: bool) -> bool:
-        """A list may interrupt a paragraph only when it is not empty and, numbered, starts at 1."""
-        if not lazy or self.items:
+    def _mark(self, number: int, box: re.Match[str], parent: int | None) -> int:
+        marks = self.out.marks
+        raw, depth = box.string[box.end() :].rstrip(), 0
+        if parent is not None:
+            depth = marks[parent].depth + 1
+        marks.append(Mark(number, box.start() + 1, box[1] != " ", raw, box.end(), parent, depth))
+        self.leaf, self.text_at = "text", box.end()
+        return len(marks) - 1
+
+    def _text(self, number: int, here: Cursor) -> None:
+        """A line of a paragraph or of a table."""
+        self.empty = False
+        if self.leaf == "text" and self._table(number, here):
+            self.leaf = "table"
+            return
+        if self.leaf == "table" and "|" in here.body:
+            self.tables[-1][2].append((number, split_cells(here.line, here.stop)))
+            return
+        bold = markup.BOLD_LINE.match(here.body) if self.leaf != "text" else None
+        if bold and not self._inner.items:
+            self._add_heading(number, 7, bold[1].strip().rstrip(":").strip())
+        self.leaf, self.text_at = "text", here.stop
+
+    def _table(self, number: int, here: Cursor) -> bool:
+        """True where the line is the rule below the header of a table."""
+        head = self.out.lines[number - 1]
+        if not markup.TABLE_RULE.match(here.body) or "|" not in here.body + head[self.text_at :]:
             return False
-        return not body[len(marker) :].strip() or (marker[0].isdigit() and marker[:-1] != "1")
-
-    def _item(self, number: int, column: int, width: int, item: re.Match[str], body: str) -> None:
-        while self.items and width < self.items[-1][0]:
-            self.items.pop()
-        marker = item.group(1)
-        after = body[len(marker) :]
-        gap, gap_chars = indent(after)
-        # Tab stops count from the start of the line, not from the marker.
-        if "\t" in after[:gap_chars]:
-            gap = 4 - (width + len(marker)) % 4 if after[0] == "\t" else gap
-        content = width + len(marker) + (gap if 1 <= gap <= 4 and after.strip() else 1)
-        box = _BOX.match(after[gap_chars:]) if gap <= 4 else None
-        index: int | None = None
-        if box:
-            parent = next((i for _, i in reversed(self.items) if i is not None), None)
-            depth = 0 if parent is None else self.out.marks[parent].depth + 1
-            start = column + len(marker) + gap_chars
-            raw = after[gap_chars + box.end() :].rstrip()
-            index = len(self.out.marks)
-            self.out.marks.append(
-                Mark(number, start + 1, box.group(1) != " ", raw, start + box.end(), parent, depth)
-            )
-        self.items.append((content, index))
-        self.paragraph = bool(after.strip())
-        # An item may open another list on its own line: "- - [ ] x".
-        rest = after[gap_chars:]
-        inner = _ITEM.match(rest) if index is None and 1 <= gap <= 4 else None
-        if (
-            inner
-            and len(self.items) < DEEPEST
-            and "\t" not in after[:gap_chars]
-            and not _RULE.match(rest)
-        ):
-            self._item(number, column + len(marker) + gap_chars, content, inner, rest)
-
-    def _table(self, number: int) -> int:
-        lines = self.out.lines
-        if "|" not in lines[number] or number + 1 >= len(lines):
-            return number
-        header = split_cells(lines[number])
-        rule = lines[number + 1]
-        if not (_TABLE_RULE.match(rule) and "|" in rule + lines[number]):
-            return number
-        if len(split_cells(rule)) != len(header):
-            return number
-        rows, last = [], number + 1
-        while last + 1 < len(lines) and "|" in lines[last + 1]:
-            last += 1
-            rows.append((last, split_cells(lines[last])))
-        self.out.tables.append(TableLines(number, header, tuple(rows)))
-        return last
+        header = split_cells(head, self.text_at)
+        if len(header) != len(split_cells(here.line, here.stop)):
+            return False
+        self.tables.append((number - 1, header, []))
+        return True
 
 
 def scan(text: str) -> Scan:
