@@ -10,8 +10,8 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,29 +110,34 @@ def _pair(
     return pairs
 
 
+_LAYERS: tuple[Callable[[Item], Hashable], ...] = (
+    lambda i: (i.path[1:], i.parent, i.label),
+    lambda i: (i.path[:1], i.path[-1:], i.parent, i.label),
+    lambda i: (i.path[:1], i.label),
+    lambda i: i.label,
+)
+
+
 def match(new: Sequence[Item], old: Sequence[Item], family: bool = True) -> Anchors:
     """Finds for each new item the old one it is. Never pairs across containers by similarity.
 
     With `family` two documents that share too little are taken for strangers and nothing is paired.
+    What stands several times in one of the texts ("Write the diary", each day) and is left over once
+    on both sides may be another one: it counts as reworded unless its section is known by others.
     """
     left, right = set(range(len(new))), set(range(len(old)))
     pairs = _pair(new, old, lambda i: i, left, right, repeated=True)
     if family and new and len(pairs) < FAMILY_SHARE * len(new):
         return Anchors({}, {}, ())
-    for key in (
-        lambda i: (i.path[1:], i.parent, i.label),
-        lambda i: (i.path[:1], i.path[-1:], i.parent, i.label),
-        lambda i: (i.path[:1], i.label),
-        lambda i: i.label,
-    ):
-        pairs.update(_pair(new, old, key, left, right, repeated=False))
-    votes: defaultdict[Path_, Counter[Path_]] = defaultdict(Counter)
-    for i, j in pairs.items():
-        votes[new[i].path][old[j].path] += 1
+    pairs.update(_once(new, old, left, right))
+    heads = _votes((new[i].path[:1], old[j].path[:1]) for i, j in pairs.items())
+    # As if the sections still had their old headings: what each of them repeats is told apart.
+    there = [replace(i, path=(*heads.get(i.path[:1], i.path[:1]), *i.path[1:])) for i in new]
+    pairs.update(_pair(there, old, lambda i: i, left, right, repeated=True))
+    pairs.update(_once(there, old, left, right))
     containers: dict[Path_, Path_] = {}
-    for path, counts in votes.items():
-        best, count = counts.most_common(1)[0]
-        if count * 2 > sum(counts.values()) and best not in containers.values():
+    for path, best in _votes((new[i].path, old[j].path) for i, j in pairs.items()).items():
+        if best not in containers.values():
             containers[path] = best
     reworded = []
     for i in sorted(left):
@@ -147,7 +152,37 @@ def match(new: Sequence[Item], old: Sequence[Item], family: bool = True) -> Anch
                 pairs[i] = scored[0][1]
                 right.discard(scored[0][1])
                 reworded.append((i, scored[0][1]))
-    return Anchors(pairs, containers, tuple(reworded))
+    left.difference_update(pairs)
+    for key in _LAYERS:
+        found = _pair(new, old, key, left, right, repeated=False)
+        pairs.update(found)
+        reworded += sorted(found.items())
+    return Anchors(pairs, containers, tuple(sorted(reworded)))
+
+
+def _once(
+    new: Sequence[Item], old: Sequence[Item], left: set[int], right: set[int]
+) -> dict[int, int]:
+    """Pairs what is there once in either whole text, by ever fewer words around it."""
+    pairs: dict[int, int] = {}
+    for key in _LAYERS:
+        mine, theirs = (Counter(map(key, side)) for side in (new, old))
+        alone = {i for i in left if mine[key(new[i])] == 1}
+        there = {j for j in right if theirs[key(old[j])] == 1}
+        found = _pair(new, old, key, alone, there, repeated=False)
+        pairs.update(found)
+        left.difference_update(found)
+        right.difference_update(found.values())
+    return pairs
+
+
+def _votes(pairs: Iterable[tuple[Path_, Path_]]) -> dict[Path_, Path_]:
+    """The old container of each new one, where more than half of its pairs agree."""
+    votes: defaultdict[Path_, Counter[Path_]] = defaultdict(Counter)
+    for path, home in pairs:
+        votes[path][home] += 1
+    best = {path: counts.most_common(1)[0] for path, counts in votes.items()}
+    return {path: home for path, (home, n) in best.items() if n * 2 > votes[path].total()}
 
 
 def field_name(rule_id: str, table: Mapping[str, Mapping[str, str]]) -> tuple[str, str, str]:
