@@ -36,14 +36,45 @@ MORE = {
     "app.quit": "back to the roadmap, and from there out; the jobs on the hosts go on",
     "app.quit_now": "out at once; notes that were typed are saved first",
     "plan.reconcile": "settle an edited plan",
-    "list.open": "open",
+    "list.open": "open what is under the cursor",
+    "list.up": "up",
+    "list.down": "down",
+    "room.notes": "notes and lessons",
+    "curve.log": "logarithmic or linear y",
+    "curve.rougher": "less smoothing; the raw points stay behind the line",
+    "curve.smoother": "more smoothing; the raw points stay behind the line",
+    "curve.axis": "x axis: steps, time since the start, clock, samples, tokens",
+    "curve.fit": "fit y to the middle 98 %, marks for the rest; again: to everything",
+    "curve.cross": "crosshair: what every curve reads there; a click puts it under the pointer",
+    "curve.difference": "experiment minus control below, with its 95 % interval",
+    "curve.zoom_in": "zoom in; the wheel does it at the pointer",
+    "curve.zoom_out": "zoom out; the wheel does it at the pointer",
+    "curve.pan_left": "crosshair or range to the left; dragging moves the range",
+    "curve.pan_right": "crosshair or range to the right; dragging moves the range",
+    "curve.page_left": "half a width to the left",
+    "curve.page_right": "half a width to the right",
+    "curve.follow": "show all again and follow the newest point",
+    "curve.metric": "next metric",
+    "curve.choose": "choose a metric from a list",
+    "curve.save": "save the chart or its points: SVG, PNG, CSV, text",
+    "curve.copy": "copy the chart as text",
+    "curve.overlay": "lay the run under the cursor over the others, or take it away",
+    "curve.maximize": "only the chart, and back",
+    "mlflow.runs": "draw runs of MLflow, also those that others started",
+    "mlflow.drop": "take the newest run of MLflow off the chart",
+    "mlflow.key": "start, end, log or open MLflow",
+    "job.stop": "stop the job under the cursor; asks first",
+    "job.train": "start a training: choices, then the plan with its checks",
+    "job.pair": "start control, then experiment, queued on the host",
 }
 """What an action does, in more words than the key bar has room for."""
 
 MEANINGS = {
     "PASS": "the probe saw what the box asks for",
+    "WARN": "the probe saw it, with something to look at",
     "FAIL": "the probe saw something else; a box once ticked stays ticked",
     "ERROR": "the probe itself broke; says nothing about the box",
+    "TIMEOUT": "no answer within the probe's time; says nothing about the box",
     "UNREACHABLE": "the host did not answer; never counted as a failure",
     "SKIP": "cannot be checked here, for the reason shown",
     "STALE": "older than its probe allows",
@@ -97,4 +128,6 @@ def help_lines(screen: Screen[object], keymap: Mapping[str, str]) -> list[Line]:
 def _keys(found: list[tuple[str, str, str]]) -> Iterator[Line]:
     for item, keys, does in found:
         shown = " ".join(dict.fromkeys(display(key) for key in keys.split(",")[:2]))
-        yield Line(MORE.get(item, does), shown)
+        # A binding's own words begin as a title does; here they are the rest of a sentence.
+        plain = does[:1].lower() + does[1:] if does[1:2].islower() else does
+        yield Line(MORE.get(item, plain), shown)

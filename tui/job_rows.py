@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 
 from textual.content import Content
 
@@ -70,7 +71,7 @@ def job_figures(
         name=clean(job.name),
         state=state,
         backend=job.backend,
-        step=run.step if run is not None and run.start else None,
+        step=run.step if run is not None and (run.step or run.max_steps) else None,
         max_steps=(run.max_steps or None) if run is not None else None,
         eta=run.eta_seconds() if run is not None and running else None,
         tokens=float(tokens.y[-1]) if tokens is not None and len(tokens) else None,
@@ -85,15 +86,28 @@ def job_figures(
     return figures
 
 
-def _columns(width: int) -> list[tuple[str, int]]:
-    """(name, cells) for a width; a negative width is right-aligned."""
+NAME = (14, 40)
+"""Cells of a name, at least and at most."""
+
+SPARED = ("cost", "kWh", "tok/s")
+"""Columns that a narrow terminal does without, in this order; never a part of one."""
+
+
+@lru_cache(64)
+def _columns(width: int) -> tuple[tuple[str, int], ...]:
+    """(name, cells) for a width; a negative width is right-aligned. A name takes what is left over."""
     wide = width >= WIDE
-    columns = [("name", 30 if wide else 15), ("host", 9 if wide else 7), ("state", 10)]
+    columns = {"name": 0, "host": 9 if wide else 7, "state": 10}
     if wide:
-        columns.append(("runs as", 9))
-    columns += [("step", -12 if wide else -10), ("ETA", -8), ("tok/s", -7)]
-    columns += [("kWh", -8 if wide else -7), ("cost", -8 if wide else -6)]
-    return [*columns, ("age", -5)]
+        columns["runs as"] = 9
+    columns |= {"step": -12, "ETA": -8, "tok/s": -7}
+    columns |= {"kWh": -8 if wide else -7, "cost": -8 if wide else -7, "age": -5}
+    left = width - 1 - sum(map(abs, columns.values()))
+    for name in SPARED:
+        if left < NAME[0]:
+            left += abs(columns.pop(name))
+    columns["name"] = max(NAME[0], min(NAME[1], left))
+    return tuple(columns.items())
 
 
 def _line(cells: dict[str, tuple[str, str]], width: int) -> Content:
@@ -105,6 +119,11 @@ def _line(cells: dict[str, tuple[str, str]], width: int) -> Content:
         shown = f"{text:<{room}} " if cells_wide > 0 else f" {text:>{room}}"
         parts.append((shown, style))
     return Content.assemble(*parts)
+
+
+def _kwh(kwh: Decimal) -> str:
+    """Three digits behind the point, fewer where they would not fit into the column."""
+    return f"{kwh:.3f}" if kwh < 10 else f"{kwh:.1f}"
 
 
 def head_row() -> Row:
@@ -132,7 +151,7 @@ def figures_row(job: JobFigures) -> Row:
             "step": (steps, tone),
             "ETA": ("-" if job.eta is None else duration(job.eta), tone),
             "tok/s": ("-" if job.tokens is None else f"{job.tokens:.0f}", tone),
-            "kWh": ("-" if job.kwh is None else f"{mark}{job.kwh:.3f}", tone),
+            "kWh": ("-" if job.kwh is None else f"{mark}{_kwh(job.kwh)}", tone),
             "cost": (cost, tone),
             "age": ("-" if job.age_s is None else age(job.age_s), DIM),
         }

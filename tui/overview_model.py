@@ -257,7 +257,7 @@ def attention_block(found: Sequence[Attention]) -> Block:
         )
         for number, entry in enumerate(found)
     )  # fmt: skip
-    return Block("Attention", lines or (Line("", (("nothing", DIM),)),))
+    return Block("Attention", lines or (Line("", (("nothing in the plan", DIM),)),))
 
 
 def money_line(money: BudgetSummary, warn_at: float) -> Line:

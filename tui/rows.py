@@ -25,6 +25,7 @@ from tui.vocabulary import (
     WARN,
     age,
     clip,
+    size,
 )
 from tui.widgets.row_list import Row
 
@@ -188,34 +189,58 @@ def section_rows(
     return rows
 
 
+WORDS = 3
+"""Rank of what a job says of itself, which may be cut."""
+
+
+def _job_facts(job: JobStatus, state: str, run: RunView | None) -> list[tuple[int, str, str]]:
+    """(rank, words, style) in the order in which they are read; the lowest rank keeps its place longest."""
+    facts: list[tuple[int, str, str]] = []
+    if run is not None and run.max_steps:
+        facts.append((0, f"step {run.step}/{run.max_steps}", ""))
+        loss = run.last.get("loss")
+        if isinstance(loss, int | float):
+            facts.append((4, f"loss {loss:.3f}", ""))
+        eta = run.eta_seconds()
+        if eta is not None and state == "running":
+            facts.append((1, f"ETA {duration(eta)}", DIM))
+        if run.behind:
+            facts.append((2, f"catching up {size(run.behind)}", WARN))
+    detail = f"exit {job.code}" if job.code is not None else clip(job.detail, 40)
+    if detail:
+        facts.append((WORDS, detail, DIM))
+    return facts
+
+
 def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
     """One job: state, step, time, last loss."""
 
     def draw(width: int) -> Content:
         state = str(job.state)
-        parts: list[str | Content | tuple[str, str]] = [
+        name = 22 if width >= 100 else 14
+        left = Content.assemble(
             (f" {state:<10}", JOBS.get(state, DIM)),
-            f"{clip(job.name, 22):<23}",
-            (f"{host:<8}", DIM),
-        ]
-        if run is not None and run.max_steps:
-            parts.append(f"step {run.step}/{run.max_steps}  ")
-            loss = run.last.get("loss")
-            if isinstance(loss, int | float):
-                parts.append(f"loss {loss:.3f}  ")
-            eta = run.eta_seconds()
-            if eta is not None and state == "running":
-                parts.append((f"ETA {duration(eta)}  ", DIM))
-            if run.behind:
-                parts.append((f"catching up {run.behind} B", WARN))
-        detail = f"exit {job.code}" if job.code is not None else job.detail
+            f"{clip(job.name, name):<{name + 1}}",
+            (f"{clip(host, 7):<8}", DIM),
+        )
         took = ""
         if job.started_ms:
             until = job.ended_ms or int(time.time() * 1000)
             took = duration((until - job.started_ms) / 1000)
-        return line_of(
-            Content.assemble(*parts), Content.assemble((f"{clip(detail, 20)}  ", DIM), took), width
-        )
+        facts = _job_facts(job, state, run)
+        room = width - left.cell_length - len(took) - 1
+        kept: list[int] = []
+        for rank in sorted(range(len(facts)), key=lambda n: facts[n][0]):
+            order, words, style = facts[rank]
+            if order == WORDS and room >= 14:
+                facts[rank] = order, clip(words, room - 2), style
+            need = len(facts[rank][1]) + 2
+            # What does not fit is left out as a whole: half a number is another number.
+            if need <= room:
+                kept.append(rank)
+                room -= need
+        parts = [(f"{facts[n][1]}  ", facts[n][2]) for n in sorted(kept)]
+        return line_of(left + Content.assemble(*parts), Content(took), width)
 
     return Row(f"{host}/{job.job_id}", draw)
 

@@ -22,10 +22,11 @@ from tui.train_plan import (
     chosen_settings,
     sha256_of,
 )
-from tui.vocabulary import age, clip, size
+from tui.vocabulary import LINKS, age, clip, size
 
 GB = 10**9
 GIB = 2**30
+CONNECT = "connect first: r tries again"
 PROBE_SECONDS = 60.0
 """A dataset of some GB is read as a whole for its sum."""
 
@@ -83,7 +84,7 @@ class Checker:
         else:
             why = view.link.detail if view.link else ""
             self.add(
-                "link", "FAIL", f"{self.host} is {view.state} {why}".rstrip(),
+                "link", "FAIL", f"{self.host} is {LINKS[view.state][0]}: {why}".rstrip(": "),
                 "r tries again; `gonogo tunnel` and ssh show what is wrong", "unreachable",
             )  # fmt: skip
 
@@ -126,7 +127,7 @@ class Checker:
         local = await asyncio.to_thread(self._here, text)
         if local is None:
             found = there.get("error") or f"{text} is neither on {self.host} nor here"
-            step = f"`gonogo send FILE {self.host}:{text}` brings it"
+            step = f"`gonogo send FILE {self.host}:{text}` brings it" if self.live else CONNECT
             self.add("dataset", "FAIL", str(found), step)
             return text
         return await self._offer(local)
@@ -149,7 +150,7 @@ class Checker:
         target = f"{DATASETS}/{local.name}"
         there = await self._ask("file", path=target)
         if "error" in there:
-            self.add("dataset", "FAIL", f"here, {facts}; {there['error']}", "connect first")
+            self.add("dataset", "FAIL", f"here, {facts}; {there['error']}", CONNECT)
         elif not there.get("exists"):
             self.send = (local, str(there.get("path") or target))
             self.add("dataset", "PASS", f"here, {facts}; will be sent to {target}")
@@ -172,7 +173,8 @@ class Checker:
             self.add("model", "PASS", f"{there['path']} on {self.host}")
         else:
             found = there.get("error") or f"{text} is not on {self.host}"
-            self.add("model", "FAIL", str(found), "name a folder of that host or a hub model")
+            step = "name a folder of that host or a hub model" if self.live else CONNECT
+            self.add("model", "FAIL", str(found), step)
         return str(there.get("path") or text)
 
     async def _image(self) -> None:
@@ -182,7 +184,8 @@ class Checker:
             self.add("image", "PASS", f"{image} on {self.host}")
         else:
             found = there.get("error") or f"{image} is not on {self.host}"
-            self.add("image", "FAIL", str(found), "build or pull it there, or choose process")
+            step = "build or pull it there, or choose process" if self.live else CONNECT
+            self.add("image", "FAIL", str(found), step)
 
     # --- room ---------------------------------------------------------------------------------
 

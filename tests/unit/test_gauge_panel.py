@@ -69,7 +69,7 @@ def text(store: LiveStore, width: int = 160, **wanted: object) -> str:
 def test_a_card_shows_all_that_it_tells(store: LiveStore) -> None:
     store.gauge_arrived("tower", gauge())
     seen = text(store)
-    for part in ("up 2h 3 ms", "[nvml]", "util  87%", "71C", "142/285 W", "power cap",
+    for part in ("up 2h  ping 3 ms", "[nvml]", "util  87%", "71C", "142/285 W", "power cap",
                  "2610/10501 MHz", "5.0/12.0", "CPU  50% of 16", "disk 812 GB free",
                  "net in 1.2 MB/s out <10 kB/s"):  # fmt: skip
         assert part in seen, part

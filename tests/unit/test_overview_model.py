@@ -112,7 +112,7 @@ def test_lines_of_a_new_plan_and_of_one_that_has_nothing(tmp_path: Path) -> None
     assert model.next_block(bare.document, bare.state).lines[0].text == "this plan has no boxes"
     assert model.gate_line(evaluate(bare)).text == "this plan has no gate"
     assert model.money_line(summarize(bare.settings, bare.document, bare.state), 0.8).text
-    assert model.attention_block(()).lines == (Line("", (("nothing", model.DIM),)),)
+    assert model.attention_block(()).lines == (Line("", (("nothing in the plan", model.DIM),)),)
     entry = Attention("FAIL", "S0.S4", "\x1b[31m[red]no driver")
     assert "\x1b" not in model.attention_block([entry]).lines[0].text
 

@@ -91,7 +91,8 @@ class ChartActions(Widget):
         keys = self.metric_keys()
         # A key of a server may hold anything, an option's id only letters: numbers stand for them.
         choices = [(str(i), TITLES.get(key, clean(key)[:60])) for i, key in enumerate(keys)]
-        chosen = await self.app.push_screen_wait(ChoiceScreen("Metric", choices))
+        now = str(keys.index(self.metric)) if self.metric in keys else ""
+        chosen = await self.app.push_screen_wait(ChoiceScreen("Metric", choices, now))
         if chosen is not None:
             self.show_metric(keys[int(chosen)])
 

@@ -16,6 +16,7 @@ from tui.roadmap.describe import visible, when
 from tui.roadmap.errors import Theirs
 from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, HEAD, STRONG
+from tui.widgets.hint import Hint
 
 
 class ConflictScreen(Unasked[str]):
@@ -49,7 +50,7 @@ class ConflictScreen(Unasked[str]):
                 Option(Content("a  apply mine"), id="mine"),
                 Option(Content("c  cancel, decide later"), id="cancel"),
             )
-            yield Label("nothing has been written yet", classes="dialog--hint", markup=False)
+            yield Hint("nothing has been written yet")
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -15,6 +15,7 @@ from textual.widgets import Button, Input, Label
 
 from tui.roadmap.gate import MIN_OVERRIDE_REASON, OVERRIDE, GateReport, needs_override
 from tui.vocabulary import DIM, FAIL, OUTCOMES, STRONG
+from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
 
 MEANINGS = (
@@ -79,7 +80,7 @@ class DecideScreen(ModalScreen[Signed | None]):
             yield Label("", id="error", classes="dialog--error", markup=False)
             yield Button("Sign decision", id="sign", disabled=True, compact=True)
             hint = "space chooses   tab next   enter on the button signs   esc cancels"
-            yield Label(hint, classes="dialog--hint", markup=False)
+            yield Hint(hint)
 
     def on_mount(self) -> None:
         """Say at once what is missing."""

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from tui import rows
 from tui.screens.unasked import Unasked
+from tui.widgets.hint import Hint
 from tui.widgets.row_list import RowList
 
 
@@ -63,7 +64,7 @@ class FormScreen(Unasked[dict[str, str] | None]):
                 )
             yield Label("", id="error", classes="dialog--error", markup=False)
             hint = self.hint or "enter saves   esc cancels"
-            yield Label(hint, classes="dialog--hint", markup=False)
+            yield Hint(hint)
 
     def values(self) -> dict[str, str]:
         """What is typed now."""
@@ -116,7 +117,7 @@ class ConfirmScreen(Unasked[bool]):
             yield Label(self.question, classes="dialog--title", markup=False)
             if self.detail:
                 yield Static(self.detail, markup=False)
-            yield Label("y yes   n no", classes="dialog--hint", markup=False)
+            yield Hint("y yes   n, esc no")
 
     def action_answer(self, yes: bool) -> None:
         """Close with the answer."""
@@ -144,7 +145,7 @@ class DetailScreen(ModalScreen[None]):
                 yield Label(self.heading, classes="dialog--title", markup=False)
             with VerticalScroll(can_focus=False):
                 yield Static(self.content, markup=False)
-            yield Label("j k scroll   y copy   esc back", classes="dialog--hint", markup=False)
+            yield Hint("j k scroll   y copy   esc back")
 
     def action_copy(self) -> None:
         """All of it."""
@@ -177,7 +178,7 @@ class LinesScreen(ModalScreen[None]):
         with Vertical(classes="dialog -tall"):
             yield Label(self.heading, classes="dialog--title", markup=False)
             yield RowList(id="lines")
-            yield Label("j k g G move   y copy   esc back", classes="dialog--hint", markup=False)
+            yield Hint("j k g G move   y copy   esc back")
 
     def on_mount(self) -> None:
         """Fill and go to the end when asked."""
@@ -216,16 +217,22 @@ class ChoiceScreen(ModalScreen[str | None]):
         Binding("escape", "cancel", "Cancel", id="dialog.cancel"),
     ]
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]], now: str = "") -> None:
         super().__init__()
-        self.heading, self.choices = title, tuple(choices)
+        self.heading, self.choices, self.now = title, tuple(choices), now
 
     def compose(self) -> ComposeResult:
         """Title and options."""
         with Vertical(classes="dialog"):
             yield Label(self.heading, classes="dialog--title", markup=False)
             yield Options(*(Option(Content(text), id=key) for key, text in self.choices))
-            yield Label("enter chooses   esc cancels", classes="dialog--hint", markup=False)
+            yield Hint("enter chooses   esc cancels")
+
+    def on_mount(self) -> None:
+        """Begin at what is chosen now."""
+        at = [key for key, _ in self.choices]
+        if self.now in at:
+            self.query_one(Options).highlighted = at.index(self.now)
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -21,6 +21,7 @@ from tui.roadmap.errors import Conflict, InvalidValue, Theirs, WorkspaceError
 from tui.roadmap.textview import Change, line_of_error, view
 from tui.screens.conflict import ConflictScreen
 from tui.screens.dialogs import ChoiceScreen
+from tui.widgets.hint import Hint
 
 if TYPE_CHECKING:
     from tui.app import GonogoApp
@@ -75,7 +76,7 @@ class EditScreen(ModalScreen[None]):
             )
             yield Static("", id="error", classes="dialog--error", markup=False)
             hint = "ctrl+s writes all changes as one record   esc leaves (asks first)"
-            yield Label(hint, classes="dialog--hint", markup=False)
+            yield Hint(hint)
 
     def on_mount(self) -> None:
         """Begin at the item that the cursor stood on."""

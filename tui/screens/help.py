@@ -17,6 +17,7 @@ from tui import rows
 from tui.help import Line
 from tui.vocabulary import DIM, STRONG
 from tui.widgets.filter_line import FilterLine
+from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
 
 
@@ -39,7 +40,7 @@ class HelpScreen(ModalScreen[None]):
             yield Label("Help", classes="dialog--title", markup=False)
             yield FilterLine("help-search", found, "words of a key's help")
             yield found
-            yield Label("/ search   j k move   esc back", classes="dialog--hint", markup=False)
+            yield Hint("/ search   j k move   esc back")
 
     def on_mount(self) -> None:
         """Everything."""

@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Label, Static
 
+from tui.widgets.hint import Hint
 from tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class ItemScreen(ModalScreen[None]):
             yield Label(self.room.item_place(), id="place", classes="dialog--title", markup=False)
             with Pane(id="item-pane"):
                 yield Static(id="item", markup=False)
-            yield Label(f"{KEYS}\n{MOVES}", classes="dialog--hint", markup=False)
+            yield Hint(f"{KEYS}\n{MOVES}")
 
     def on_mount(self) -> None:
         """The text scrolls; the room keeps the cursor."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import ClassVar
 
@@ -18,7 +19,7 @@ from tui.job_rows import JobFigures, figures_row, head_row, job_figures
 from tui.mirrored import empty_text, listed_jobs, mirrored_job
 from tui.screens.room import Room
 from tui.tail import clean
-from tui.vocabulary import DIM, JOBS, STRONG
+from tui.vocabulary import DIM, JOBS, STRONG, clip
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import Row, RowList
 
@@ -102,11 +103,14 @@ class JobsScreen(Room):
         else:
             state = str(job.state)
             code = "" if job.code is None else f"exit {job.code}  "
-            content = Content.assemble(
+            width = max(20, self.size.width - 2)
+            first = Content.assemble(
                 (f"{key[0]}/{job.job_id}", STRONG), (f"  {job.backend}  ", DIM),
-                (state, JOBS.get(state, DIM)), f"  {code}{clean(job.detail)}\n",
-                (clean(" ".join(job.argv)), DIM),
-            )  # fmt: skip
+                (state, JOBS.get(state, DIM)), f"  {code}{clean(job.detail)}",
+            ).truncate(width, ellipsis=True)  # fmt: skip
+            # Cut anywhere: wrapped at its blanks, an argv of long paths would leave most of a line empty.
+            said = Content.styled(clip(clean(shlex.join(job.argv)), width), DIM)
+            content = Content("\n").join([first, said])
         if content.plain != self._said:
             self._said = content.plain
             self.query_one("#job-detail", Static).update(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import ClassVar
 
-from textual import on
+from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widget import Widget
@@ -22,14 +22,20 @@ from tui.widgets.gauges import GaugePanel
 from tui.widgets.key_bar import Key
 from tui.widgets.row_list import RowList
 
+SHORT = 20
+"""Below this many lines a host has one line, so that chart and jobs keep theirs."""
+
 MOST_RUNS = 12
 """Curves over each other; more cannot be told apart."""
 
 
-class LiveScreen(ChartActions, Room):
+class LiveScreen(Room, ChartActions):
     """W9 of the plan."""
 
+    # Room comes first: Textual matches a style sheet's types along the first base only.
+
     PLACE = "Live"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (SHORT, "-low"), (30, "-high")]
     KEYS = (
         *CHART_BAR,
         Key("z", "chart only", "screen.zoom_chart"),
@@ -69,6 +75,12 @@ class LiveScreen(ChartActions, Room):
         super().on_mount()
         self.query_one("#jobs", RowList).focus()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """A low terminal has a line a host at once."""
+        super().on_resize(event)
+        if self.ready:
+            self.update_live()
+
     def update_live(self) -> None:
         """Gauges, curves, jobs from the store; each widget redraws only what changed."""
         store = self.gonogo.fleet.store
@@ -80,7 +92,8 @@ class LiveScreen(ChartActions, Room):
             if panel is not None:
                 wanted = limit if host.role == "tower" else None
                 job = store.job_memory(host.name)
-                panel.show(gauge_model(host, now, wanted, now_ms=now_ms, job=job))
+                model = gauge_model(host, now, wanted, now_ms=now_ms, job=job)
+                panel.show(model, self.size.height < SHORT)
         self.update_chart()
         jobs = self.query_one("#jobs", RowList)
         jobs.set_rows(

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from tui.log_search import Found, Window, read_window, search
+from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
 
 LOOK_SECONDS = 1.0
@@ -68,7 +69,7 @@ class LogScreen(ModalScreen[None]):
             search = Input(placeholder="search", id="search", compact=True)
             search.display = False
             yield search
-            yield Label("", id="log-hint", classes="dialog--hint", markup=False)
+            yield Hint("", id="log-hint")
 
     def on_mount(self) -> None:
         """Open at the end and look at the file once a second."""

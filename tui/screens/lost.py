@@ -14,6 +14,7 @@ from textual.widgets.option_list import Option
 
 from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM
+from tui.widgets.hint import Hint
 
 
 class LostScreen(Unasked[str]):
@@ -40,7 +41,7 @@ class LostScreen(Unasked[str]):
                 Option(Content("g  go on without them; the copy stays"), id="without"),
                 Option(Content("esc  decide later; the app is read-only until then"), id="later"),
             )
-            yield Label("nothing has been written yet", classes="dialog--hint", markup=False)
+            yield Hint("nothing has been written yet")
 
     @on(OptionList.OptionSelected)
     def _chosen(self, event: OptionList.OptionSelected) -> None:

@@ -19,6 +19,7 @@ from tui.roadmap.reanchor import Orphan, Question, Reading
 from tui.screens.dialogs import ChoiceScreen, LinesScreen
 from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, STRONG, WARN
+from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
 
 
@@ -72,7 +73,7 @@ class ReconcileScreen(Unasked[Settled | None]):
                 yield Input(id="sure", compact=True)
             yield Label("", id="error", classes="dialog--error", markup=False)
             hint = "space same  a all  r none  m match  D diff  enter apply  esc later"
-            yield Label(hint, classes="dialog--hint", markup=False)
+            yield Hint(hint)
 
     def _title(self) -> str:
         reading = self.reading

@@ -14,6 +14,7 @@ from tui.roadmap.chain import BadText
 from tui.roadmap.describe import visible
 from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, FAIL, HEAD
+from tui.widgets.hint import Hint
 
 _SHOWN = 4000
 
@@ -56,7 +57,7 @@ class RecoveryScreen(Unasked[bool]):
             keys = (
                 "esc stay read-only" if bad.newer else "a accept as hand edit   esc stay read-only"
             )
-            yield Label(keys, classes="dialog--hint", markup=False)
+            yield Hint(keys)
 
     def action_accept(self) -> None:
         """Take the line over."""

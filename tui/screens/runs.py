@@ -22,6 +22,7 @@ from tui.screens.dialogs import ChoiceScreen
 from tui.tail import clean
 from tui.tracked import server_key, twin_of
 from tui.vocabulary import DIM, FAIL, PASS, STRONG, WARN, age, clip
+from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class RunsScreen(ModalScreen[None]):
             search = Input(placeholder="part of a run's name", id="search", compact=True)
             search.display = False
             yield search
-            yield Label(KEYS, id="runs-hint", classes="dialog--hint", markup=False)
+            yield Hint(KEYS, id="runs-hint")
 
     def on_mount(self) -> None:
         """Ask for the first page."""
@@ -145,7 +146,8 @@ class RunsScreen(ModalScreen[None]):
             rows.append(run_row(run, name, run.run_id in drawn, also, now))
         self.query_one("#runs", RowList).set_rows(rows)
         more = "+" if self.token else ""
-        parts = [f"Runs on MLflow   {len(rows)}{more}"]
+        noun = "run" if len(rows) == 1 and not more else "runs"
+        parts = [f"Runs on MLflow   {len(rows)}{more} {noun}"]
         if self.only:
             parts.append(f"in {self.experiments[self.only].name[:30]}")
         if self.wanted:
@@ -212,7 +214,9 @@ class RunsScreen(ModalScreen[None]):
         """Only the runs of one experiment, or of all."""
         choices = [("all", "all experiments")]
         choices += [(f"e{item.id}", clip(item.name, 70)) for item in self.experiments.values()]
-        chosen = await self.app.push_screen_wait(ChoiceScreen("Experiment", choices))
+        chosen = await self.app.push_screen_wait(
+            ChoiceScreen("Experiment", choices, f"e{self.only}" if self.only else "all")
+        )
         if chosen is not None:
             self.only = "" if chosen == "all" else chosen[1:]
             self.action_again()

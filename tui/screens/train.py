@@ -17,6 +17,7 @@ from textual.widgets import Input, Label, Select, Static
 from tui.roadmap.errors import InvalidValue
 from tui.train_plan import CHOICES, PAIR, TrainPlan, TrainRequest, mounts, recipe_options
 from tui.vocabulary import DIM, FAIL, HEAD, PASS, STRONG, WARN, marks
+from tui.widgets.hint import Hint
 
 ARMS = {
     "control": "control: code with its comments",
@@ -73,10 +74,7 @@ class TrainScreen(ModalScreen[TrainRequest | None]):
             backends = [(name, name) for name in ("process", "docker")]
             yield self._line("Backend", _select("backend", backends, now.backend))
             yield Label(self.complaint, id="error", classes="dialog--error", markup=False)
-            yield Label(
-                "enter goes on   ctrl+s checks and shows the plan   esc cancels",
-                classes="dialog--hint", markup=False,
-            )  # fmt: skip
+            yield Hint("enter goes on   ctrl+s checks and shows the plan   esc cancels")
 
     @staticmethod
     def _line(label: str, widget: Widget) -> Horizontal:
@@ -176,7 +174,7 @@ class PlanScreen(ModalScreen[bool]):
             said = f"not yet: {failed[0].name}: {failed[0].found}" if failed else ""
             yield Label(said, id="error", classes="dialog--error", markup=False)
             keys = "esc back to the choices" if failed else "y starts it   esc back to the choices"
-            yield Label(f"{keys}   j k scroll", classes="dialog--hint", markup=False)
+            yield Hint(f"{keys}   j k scroll")
 
     def action_start(self) -> None:
         """Start, unless a check failed."""

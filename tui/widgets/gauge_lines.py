@@ -93,20 +93,47 @@ def load_style(percent: int | None) -> str:
     return WARN if percent >= 90 else PASS
 
 
-def panel_height(model: GaugeModel) -> int:
+def panel_height(model: GaugeModel, brief: bool = False) -> int:
     """Lines of the panel."""
-    return 2 + 2 * len(model.gpus)
+    return 1 if brief else 2 + 2 * len(model.gpus)
 
 
-def panel_lines(model: GaugeModel, width: int) -> list[Content]:
-    """The panel as lines of at most `width` cells."""
+def panel_lines(model: GaugeModel, width: int, brief: bool = False) -> list[Content]:
+    """The panel as lines of at most `width` cells; the `brief` one is a single line."""
     inner = max(20, width)
     tone = STALE if model.stale else ""
+    if brief:
+        return [brief_line(model, tone).truncate(inner, ellipsis=True)]
     lines = [head_line(model)]
     for gpu in model.gpus:
         lines += gpu_lines(gpu, model, tone, inner)
     lines.append(machine_line(model, tone, inner))
     return [line.truncate(inner, ellipsis=True) for line in lines]
+
+
+def brief_line(model: GaugeModel, tone: str) -> Content:
+    """Link, age of what is old, and of the first card, the processor and the disk one figure each."""
+    word, link_style = LINKS.get(model.link, (model.link, DIM))
+    parts: list[Part] = [(model.host, STRONG), " ", (word, link_style)]
+    if model.age_s is None:
+        parts.append(("  no gauge yet", DIM))
+    elif model.stale:
+        parts.append((f"  {age(model.age_s)} old:", WARN))
+    for gpu in model.gpus[:1]:
+        util = "—" if gpu.util is None else f"{gpu.util}%"
+        parts += ["  ", ("SIM " if gpu.simulated else "GPU ", tone or DIM), (util, tone)]
+        parts.append((f" {gib(gpu.mem_used)}/{gib(gpu.mem_total)} GiB", tone))
+        if gpu.temp_c is not None:
+            parts.append((f" {gpu.temp_c}C", tone or (WARN if gpu.temp_c >= 84 else DIM)))
+    if len(model.gpus) > 1:
+        parts.append((f" +{len(model.gpus) - 1}", tone or DIM))
+    if model.cpu is not None:
+        parts.append((f"  CPU {model.cpu}%", tone))
+    if model.disk_free is not None:
+        parts.append((f"  {model.disk_free / 1e9:.0f} GB free", tone))
+    if model.detail and model.link != "live":
+        parts.append((f"  {model.detail}", WARN))
+    return Content.assemble(*parts)
 
 
 def head_line(model: GaugeModel) -> Content:
@@ -116,7 +143,7 @@ def head_line(model: GaugeModel) -> Content:
     if model.link_age:
         head.append((f" {model.link_age}", DIM))
     if model.latency_ms is not None and not model.stale:
-        head.append((f" {model.latency_ms} ms", DIM))
+        head.append((f"  ping {model.latency_ms} ms", DIM))
     if model.age_s is None:
         head.append(("  no gauge yet", DIM))
     elif model.stale:
@@ -200,7 +227,8 @@ def facts(gpu: GpuModel, tone: str, wide: bool) -> list[Part]:
 def machine_line(model: GaugeModel, tone: str, inner: int) -> Content:
     """CPU, RAM, disk, network, and as much history as fits."""
     cpu = "—" if model.cpu is None else f"{model.cpu}%"
-    cores = f" of {model.cores}" if model.cores else ""
+    unit = " cores" if inner >= 100 else ""
+    cores = f" of {model.cores}{unit}" if model.cores else ""
     text = (
         f"CPU {cpu:>4}{cores}  RAM {gib(model.ram_used)}/{gib(model.ram_total)} GiB"
         f"  disk {'—' if model.disk_free is None else f'{model.disk_free / 1e9:.0f}'} GB free"

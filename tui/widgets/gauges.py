@@ -23,16 +23,18 @@ class GaugePanel(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.model: GaugeModel | None = None
+        self.brief = False
         self._lines: list[Content] = []
 
-    def show(self, model: GaugeModel) -> None:
+    def show(self, model: GaugeModel, brief: bool = False) -> None:
         """Show other figures; a changed number of lines asks for a new layout."""
-        if model == self.model:
+        if model == self.model and brief == self.brief:
             return
-        layout = self.model is None or panel_height(self.model) != panel_height(model)
-        self.model = model
+        had = 0 if self.model is None else panel_height(self.model, self.brief)
+        layout = had != panel_height(model, brief)
+        self.model, self.brief = model, brief
         width = self.size.width
-        before, self._lines = self._lines, panel_lines(model, width)
+        before, self._lines = self._lines, panel_lines(model, width, brief)
         parts = None if layout else changed_lines(before, self._lines, self.outer_size.width)
         if parts is None:
             self.refresh(layout=layout)
@@ -41,11 +43,11 @@ class GaugePanel(Widget):
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """One row a line: lines are cut to the width, never wrapped."""
-        return 1 if self.model is None else panel_height(self.model)
+        return 1 if self.model is None else panel_height(self.model, self.brief)
 
     def render(self) -> Content:
         """All lines."""
         if self.model is None:
             return waiting()
-        self._lines = panel_lines(self.model, self.size.width)
+        self._lines = panel_lines(self.model, self.size.width, self.brief)
         return Content("\n").join(self._lines)

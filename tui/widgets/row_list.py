@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.style import Style
 from textual.visual import Visual
 
 from tui.widgets.lines import same_content
@@ -32,6 +33,10 @@ class Row:
     selectable: bool = True
     glyph: tuple[int, int] = (0, 0)
     """Half-open range of columns in which a click counts as a click on the row's bracket."""
+
+
+REVERSED = Style(reverse=True)
+"""Of the cursor where there are no colours: a shade is lost on a terminal of eight of them."""
 
 
 class RowList(ScrollView, can_focus=True):
@@ -225,5 +230,7 @@ class RowList(ScrollView, can_focus=True):
         chosen = index == self.cursor and row.selectable
         name = "row-list--cursor" if chosen else "row-list--row"
         style = self.get_visual_style(name)
+        if chosen and self.has_focus and self.app.no_color:
+            style += REVERSED
         strips = Visual.to_strips(self, self._content(index, width), width, 1, style, pad=True)
         return strips[0] if strips else Strip.blank(width, self.rich_style)
