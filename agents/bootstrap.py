@@ -171,6 +171,10 @@ def printable(data: bytes, limit: int = NOISE_LIMIT) -> str:
     return _CONTROL.sub("", data.decode("utf-16-le" if wide else "utf-8", "replace"))
 
 
+_ROBBED = ("values to unpack", "invalid literal for int", "has no attribute 'buffer'")
+"""What the stub ends with when something else has read, or closed, its input."""
+
+
 def last_line(data: bytes) -> str:
     lines = [line.strip() for line in printable(data).splitlines() if line.strip()]
     return lines[-1][:200] if lines else ""
@@ -200,7 +204,16 @@ def explain_exit(
         return NeedsUser(f"{host} has no Python 3.8 or newer ({which})")
     if status == EXIT_DAMAGED:
         return LinkLost(f"the program for {host} arrived damaged")
-    code = "without an exit code" if status is None else f"with code {status}"
+    if status == 1 and any(words in said for words in _ROBBED):
+        return LinkLost(
+            f"the login shell of {host} took or closed the input that was meant for the agent: "
+            "let its startup files read only where there is a terminal"
+        )
+    code = f"with code {status}"
+    if status is None or status < 0:
+        code = "without an exit code" if status is None else f"by signal {-status}"
     return LinkLost(
-        f"the agent on {host} ended {code} before it answered" + (f": {said}" if said else "")
+        f"the agent on {host} ended {code} before it answered"
+        + (f": {said}" if said else "")
+        + "; see whether its login shell runs a command: `ssh HOST echo ok`"
     )

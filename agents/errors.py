@@ -36,3 +36,7 @@ class LinkLost(AgentError):
 
 class OtherShell(LinkLost):
     """The login shell did not understand the command; the other kind of shell is tried."""
+
+
+class SlowStart(LinkLost):
+    """The agent did not speak in time; the next try is given longer."""

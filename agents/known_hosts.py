@@ -10,9 +10,18 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
+_CERTIFIED = (
+    "ssh-ed25519-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp256-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp384-cert-v01@openssh.com",
+    "ecdsa-sha2-nistp521-cert-v01@openssh.com",
+    "rsa-sha2-512-cert-v01@openssh.com",
+    "rsa-sha2-256-cert-v01@openssh.com",
+)
 _ALGORITHMS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256")
 
@@ -42,6 +51,7 @@ class Presented:
     port: int
     key: asyncssh.SSHKey
     recorded: tuple[str, ...]  # fingerprints on file for this host
+    alias: bool = False  # `host` is a HostKeyAlias: it stands in files without a port
 
     @property
     def fingerprint(self) -> str:
@@ -53,12 +63,13 @@ class Presented:
 
     def line(self) -> str:
         """The known_hosts line that would accept it."""
-        name = self.host if self.port == 22 else f"[{self.host}]:{self.port}"
+        plain = self.alias or self.port == 22
+        name = self.host if plain else f"[{self.host}]:{self.port}"
         key = self.key.export_public_key("openssh").decode("ascii").split()
         return f"{name} {key[0]} {key[1]}\n"
 
     def explain(self, name: str, files: Sequence[Path]) -> str:
-        where = str(files[0]) if files else "known_hosts"
+        where = " or ".join(str(file) for file in files) or "known_hosts"
         if self.changed:
             known = ", ".join(self.recorded)
             return (
@@ -69,36 +80,51 @@ class Presented:
 
 
 class HostKeys:
-    """What is trusted for one link. `accepted` also holds keys that no file could take."""
+    """What is trusted for one link. `accepted` also holds keys that no file could take.
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    Without files nothing is on record: every key is asked about. `alias` says that the name is
+    a HostKeyAlias.
+    """
+
+    def __init__(self, files: Sequence[Path], alias: bool = False) -> None:
         self.files = tuple(files)
+        self.alias = alias
         self._accepted = ""
 
     def load(self) -> asyncssh.SSHKnownHosts:
         return asyncssh.import_known_hosts(read_entries(self.files) + self._accepted)
 
-    def algorithms(self, host: str, port: int) -> list[str]:
-        """Key types to ask for, those on file first.
+    def match(self, known: asyncssh.SSHKnownHosts, host: str, port: int) -> tuple[Any, ...]:
+        """asyncssh's seven lists for a host as it is named, whatever address it has today.
+
+        Like ssh without CheckHostIP: a key on file for the address vouches for no name. What is
+        revoked under the name with or without the port is revoked.
+        """
+        plain = asyncssh.match_known_hosts(known, host, "", None)
+        if port == 22:
+            return tuple(plain)
+        # Not by asyncssh's own port argument: its second look, without it, forgets what is revoked.
+        ported = asyncssh.match_known_hosts(known, f"[{host}]:{port}", "", None)
+        first, second = (plain, ported) if self.alias else (ported, plain)
+        found = first if first[0] or first[1] else second
+        return (found[0], found[1], [*first[2], *second[2]], *found[3:])
+
+    def algorithms(self, found: tuple[Any, ...]) -> list[str]:
+        """Key types to ask for, those on file first; certificates where an authority is on file.
 
         Asking only for those on file, as asyncssh does, would turn a host that was set up
         anew with another key type into a failed key exchange without a reason.
         """
-        recorded = asyncssh.match_known_hosts(self.load(), host, "", None if port == 22 else port)[
-            0
-        ]
-        first: list[str] = []
-        for key in recorded:
+        first: list[str] = list(_CERTIFIED) if found[1] else []
+        for key in found[0]:
             first += [a.decode("ascii") for a in key.sig_algorithms if not a.startswith(b"x509")]
         everything = [*first, *_ALGORITHMS, *_RSA]
         return [a for a in dict.fromkeys(everything) if a != "ssh-rsa"]
 
-    def judge(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> Presented:
+    def judge(self, host: str, port: int, key: asyncssh.SSHKey) -> Presented:
         """Called for a key that is not on file: unknown or changed?"""
-        recorded = asyncssh.match_known_hosts(
-            self.load(), host, addr, None if port == 22 else port
-        )[0]
-        return Presented(host, port, key, tuple(k.get_fingerprint() for k in recorded))
+        recorded = self.match(self.load(), host, port)[0]
+        return Presented(host, port, key, tuple(k.get_fingerprint() for k in recorded), self.alias)
 
     def accept(self, presented: Presented) -> Path | None:
         """Append the key to the first file (0600, no symbolic link followed).

@@ -12,7 +12,7 @@ from typing import Any
 
 from agents import bootstrap
 from agents.dialer import SshDialer
-from agents.errors import LinkDown, LinkLost, NeedsUser, OtherShell
+from agents.errors import LinkDown, LinkLost, NeedsUser, OtherShell, SlowStart
 from agents.events import Event, GaugeArrived, HostNoise, LinkChanged, LinkState
 from agents.gauges import parse_gauge
 from agents.jobsync import JobSync
@@ -20,9 +20,12 @@ from agents.liveness import Liveness
 from agents.login import LoginRequest
 from agents.requests import HostRequests
 from agents.retry import ClockJump, backoff_delay, wait_for_retry
-from agents.session import Session
+from agents.session import HANDSHAKE_TIMEOUT, Session
 from agents.spec import HostSpec
 from agents.transport import LocalTransport, Transport
+
+PATIENCE_CAP = 120.0
+"""Seconds that the slowest login shell is given; a dead network ends a handshake much sooner."""
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class HostLink(HostRequests):
         self._jump = ClockJump()
         self._liveness: Liveness | None = None
         self._windows = False
+        self._patience = HANDSHAKE_TIMEOUT
         self._quiet = False
         self._ending: asyncio.Task[None] | None = None
         self._shut = False
@@ -69,11 +73,14 @@ class HostLink(HostRequests):
                     self._set(LinkState.needs_user, str(error))
                     await self._wake.wait()
                     self.attempt = 0
+                    self._windows = False  # found out anew: the person may have changed it
                 except OtherShell as error:
                     if self._windows or self.spec.shell:
                         await self._back_off(error)
                     self._windows = True
                 except LinkLost as error:
+                    if isinstance(error, SlowStart):
+                        self._patience = min(PATIENCE_CAP, self._patience * 2)
                     await self._back_off(error)
                 except Exception as error:
                     # One host's trouble must not end its link for good, nor another host's.
@@ -123,7 +130,9 @@ class HostLink(HostRequests):
         ending: LinkLost | None = None
         try:
             try:
-                await session.handshake(nonce, bootstrap.build_payload(), self._welcome())
+                await session.handshake(
+                    nonce, bootstrap.build_payload(), self._welcome(), self._patience
+                )
             finally:
                 if session.noise:
                     self._emit(HostNoise(self.name, bootstrap.printable(session.noise)))
@@ -259,7 +268,8 @@ class HostLink(HostRequests):
     @property
     def pending_host_key(self) -> str:
         """SHA-256 fingerprint of the unknown host key that waits for an answer, or ""."""
-        return self._dialer.pending.fingerprint if self._dialer.pending else ""
+        pending = self._dialer.asking.pending
+        return pending.fingerprint if pending else ""
 
     def accept_host_key(self) -> Path | None:
         """Trust the unknown key that was shown, write it to known_hosts and try again.
@@ -267,18 +277,18 @@ class HostLink(HostRequests):
         Returns the file, None if none could be written (then it holds until the program
         ends). Raises NeedsUser when no key waits; a changed key cannot be accepted here.
         """
-        pending = self._dialer.pending
+        dialer = self._dialer.asking
+        pending, dialer.pending = dialer.pending, None
         if pending is None:
             raise NeedsUser(f"no unknown host key of {self.name} waits for an answer")
-        self._dialer.pending = None
-        path = self._dialer.keys.accept(pending)
+        path = dialer.keys.accept(pending)
         self.retry_now()
         return path
 
     @property
     def pending_login(self) -> LoginRequest | None:
         """What the login lacks and only a person knows, None when nothing is asked."""
-        return self._dialer.answers.pending
+        return self._dialer.asking.answers.pending
 
     def answer_login(self, answers: Sequence[str]) -> None:
         """Give what `pending_login` asks, in the order of its prompts, and try again.
@@ -286,12 +296,12 @@ class HostLink(HostRequests):
         Kept in memory until the program ends, never written. Raises ValueError when nothing
         is asked or the number of answers is another.
         """
-        self._dialer.answers.give(answers)
+        self._dialer.asking.answers.give(answers)
         self.retry_now()
 
     def skip_login(self) -> None:
         """Go on without the asked key: the next key or a password is tried."""
-        self._dialer.answers.skip()
+        self._dialer.asking.answers.skip()
         self.retry_now()
 
     @property

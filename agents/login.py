@@ -117,7 +117,7 @@ class LoginClient(asyncssh.SSHClient):
         self, host: str, addr: str, port: int, key: asyncssh.SSHKey
     ) -> bool:
         """Called for a key that is not on file; it is never accepted here."""
-        self.presented = self._keys.judge(self._name, addr, port, key)
+        self.presented = self._keys.judge(self._name, port, key)
         return False
 
     def _want(self, request: LoginRequest) -> None:
@@ -147,6 +147,8 @@ class LoginClient(asyncssh.SSHClient):
         if known is not None and not self._password_tried:
             self._password_tried = True
             return known
+        if self.wanted is not None and self.wanted.kind == "challenge":
+            return None  # it was taken, a code is still missing: no reason to forget it
         self._answers.password = None
         self._want(LoginRequest("password", (("Password", False),), again=self._password_tried))
         return None

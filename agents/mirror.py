@@ -15,7 +15,7 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from agents.jobs import JOB_ID
 
@@ -23,6 +23,8 @@ FILES = {"run": "run.jsonl", "log": "log.txt"}
 DOCUMENTS = ("job.json", "exit.json")
 IDENTITY_BYTES = 4096
 IDENTITY_FILE = ".identity.json"
+MAX_OPEN = 16
+"""Copies that are open at once, of all hosts: a system may allow 256 files to a program."""
 
 
 class OutOfStep(Exception):
@@ -54,6 +56,8 @@ class Sum:
 
 class StreamMirror:
     """The copy of one growing file. Raises OSError when this disk refuses."""
+
+    _opened: ClassVar[dict[StreamMirror, None]] = {}  # least recently used first
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -156,10 +160,14 @@ class StreamMirror:
             opened = os.fstat(self._fd)
             with suppress(FileNotFoundError):
                 if self.path.stat().st_ino == opened.st_ino:
+                    self._opened[self] = self._opened.pop(self)
                     return opened.st_size
             self.close()
+        while len(self._opened) >= MAX_OPEN:
+            next(iter(self._opened)).close()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT, 0o600)
+        self._opened[self] = None
         opened = os.fstat(self._fd)
         self._copy_ino = opened.st_ino
         return opened.st_size
@@ -187,6 +195,7 @@ class StreamMirror:
         return kept
 
     def close(self) -> None:
+        self._opened.pop(self, None)
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

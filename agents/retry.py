@@ -7,7 +7,7 @@ import random
 import time
 from contextlib import suppress
 
-from agents.dialer import tcp_connect
+from agents.tcp import tcp_connect
 
 BASE, CAP, JITTER = 0.5, 30.0, 0.3
 PROBE_EVERY = 1.0

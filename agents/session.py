@@ -10,11 +10,13 @@ from typing import Any
 import asyncssh
 
 from agents import bootstrap
-from agents.errors import AgentError, LinkDown, LinkLost, OtherShell, RemoteError
+from agents.errors import AgentError, LinkDown, LinkLost, OtherShell, RemoteError, SlowStart
 from agents.frames import PROTOCOL, FrameDecoder, FrameError, encode
 from agents.transport import Transport
 
 HANDSHAKE_TIMEOUT = 15.0
+NOISE_MAX = 32 * 1024 * 1024
+"""A login shell that printed this much before the agent spoke will not end by itself."""
 STDERR_KEPT = 64 * 1024
 
 Message = dict[str, Any]
@@ -40,21 +42,24 @@ class Session:
         self._next_call = 0
         self._stderr_task = asyncio.create_task(self._drain_stderr())
 
-    async def handshake(self, nonce: str, payload: bytes, welcome: Message) -> None:
+    async def handshake(
+        self, nonce: str, payload: bytes, welcome: Message, patience: float = HANDSHAKE_TIMEOUT
+    ) -> None:
         """Send the program, skip noise up to the sentinel, exchange hello and welcome.
 
-        Raises NeedsUser or LinkLost with the reason.
+        Raises NeedsUser or LinkLost with the reason, SlowStart after `patience` s.
         """
         try:
-            async with asyncio.timeout(HANDSHAKE_TIMEOUT):
+            async with asyncio.timeout(patience):
                 self.transport.write(payload)
                 rest = await self._skip_noise(bootstrap.sentinel(nonce))
                 frames = self._decoder.feed(rest)
                 while not frames:
                     frames = self._decoder.feed(await self._read())
         except TimeoutError:
-            raise LinkLost(
-                f"the agent on {self.host} did not answer within {HANDSHAKE_TIMEOUT:g} s"
+            raise SlowStart(
+                f"the agent on {self.host} did not answer within {patience:g} s: its login shell "
+                "is slow or waits for input; the next try is given more time"
             ) from None
         except (FrameError, LinkDown) as error:
             raise LinkLost(f"the agent on {self.host} sent no valid greeting: {error}") from error
@@ -70,9 +75,16 @@ class Session:
             self._dispatch(message, blob)
 
     async def _skip_noise(self, mark: bytes) -> bytes:
-        seen = b""
+        seen, total = b"", 0
         while mark not in seen:
             data = await self.transport.read()
+            total += len(data)
+            if total > NOISE_MAX:
+                self.noise = seen[-bootstrap.NOISE_LIMIT :]
+                raise LinkLost(
+                    f"the login shell of {self.host} prints without end: let its startup files "
+                    "print only where there is a terminal"
+                )
             if not data:
                 status = await self.transport.exit_status()
                 await asyncio.wait([self._stderr_task], timeout=1)
@@ -142,7 +154,12 @@ class Session:
         """Queue a frame. Raises LinkDown when the connection is closed."""
         if self.closed:
             raise LinkDown(f"{self.host} is not connected")
-        frame = encode(self._seq, message, blob)
+        try:
+            frame = encode(self._seq, message, blob)
+        except FrameError as error:
+            raise RemoteError(
+                "too-large", f"the request to {self.host} is too long: {error}"
+            ) from error
         self.transport.write(frame)
         self._seq += 1
 

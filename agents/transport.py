@@ -85,7 +85,10 @@ class LocalTransport:
         self._stdin.write(data)
 
     async def drain(self) -> None:
-        await self._stdin.drain()
+        try:
+            await self._stdin.drain()
+        except OSError as error:
+            raise LinkDown("the agent ended") from error
 
     async def exit_status(self) -> int | None:
         return await self._process.wait()

@@ -58,7 +58,10 @@ def is_alive(pid: Any, starttime: Any) -> bool:
     if not isinstance(pid, int) or pid <= 1:
         return False
     stat = process_stat(pid)
-    return stat is not None and stat.starttime == starttime and stat.state not in "ZX"
+    if stat is None:
+        # There, but not to be read: a host short of files or memory must not end a job in words.
+        return os.path.exists("/proc/%d" % pid)
+    return stat.starttime == starttime and stat.state not in "ZX"
 
 
 def session_members(sessions: set[int]) -> list[tuple[int, ProcessStat]]:

@@ -16,6 +16,7 @@ from agents.remote import download, probes
 from agents.remote.channel import Channel
 from agents.remote.checks import Machine
 from agents.remote.errors import OpError
+from agents.remote.frames import FrameError
 from agents.remote.gpu import Gpu, memory_of_jobs
 from agents.remote.host import hello, now_ms
 from agents.remote.httpget import Health
@@ -145,8 +146,11 @@ class Agent:
 
         def done(value: dict[str, Any], data: bytes | None = None) -> None:
             if not answered:
+                try:
+                    self.channel.send({"m": "result", "id": number, "value": value}, data)
+                except FrameError as error:
+                    fail("too-large", "the answer is too long: %s" % error)
                 answered.append(True)
-                self.channel.send({"m": "result", "id": number, "value": value}, data)
 
         def fail(code: str, text: str) -> None:
             if not answered:

@@ -27,6 +27,8 @@ CHUNK = 256 * 1024
 WINDOW = 1024 * 1024
 POLL = 0.25
 IDLE_POLLS = 20
+MAX_OPEN = 32
+"""Files that are open at once: a host may allow few, and /proc has to be read as well."""
 
 
 class Subscription:
@@ -64,6 +66,7 @@ class Tails:
         self._watch = watch
         self._channel = channel
         self._subs: dict[int, Subscription] = {}
+        self._opened: list[Subscription] = []
         self._in_flight = 0
         self._turn = 0
         self._working = False
@@ -108,7 +111,7 @@ class Tails:
         seen = None if sub.young else sub.seen
         fd = -1
         try:
-            fd = os.open(sub.path, os.O_RDONLY)
+            fd = os.open(sub.path, os.O_RDONLY | os.O_NONBLOCK)  # not to wait at a pipe
             if os.fstat(fd).st_ino == ino:
                 for seconds in sent.compare(fd):
                     # Meanwhile it may have been given up or begun anew.
@@ -188,6 +191,10 @@ class Tails:
             sub.fd = os.open(sub.path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError:
             return False
+        self._opened = [old for old in self._opened if old.fd >= 0 and old is not sub]
+        if len(self._opened) >= MAX_OPEN:
+            self._opened.pop(0).close()
+        self._opened.append(sub)
         opened = os.fstat(sub.fd)
         if not stat.S_ISREG(opened.st_mode):
             sub.close()
@@ -203,9 +210,21 @@ class Tails:
             return self._open(sub)
         return True
 
+    @staticmethod
+    def _is_at_rest(sub: Subscription) -> bool:
+        """Is a closed file still the one, and as long, as when it was last looked at?"""
+        if sub.seen is None or sub.young:
+            return False
+        try:
+            now = os.stat(sub.path)
+        except OSError:
+            return False
+        at_end = (now.st_ino, now.st_size) == (sub.ino, sub.sent.offset)
+        return at_end and stamp(now) == sub.seen
+
     def _send_one(self, sub: Subscription) -> bool:
         """Send the next chunk; False when there is nothing new."""
-        if sub.fd < 0 and not self._open(sub):
+        if sub.fd < 0 and (self._is_at_rest(sub) or not self._open(sub)):
             return False
         try:
             now = os.stat(sub.path)

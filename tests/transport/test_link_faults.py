@@ -289,7 +289,7 @@ def test_a_key_is_appended_after_a_torn_last_line(tmp_path):
     lines = path.read_text().splitlines()
     assert lines[0] == "other ssh-ed25519 AAAA"
     assert lines[1].startswith("tower ssh-ed25519 ")
-    assert keys.judge("tower", "", 22, key).recorded == (key.get_fingerprint(),)
+    assert keys.judge("tower", 22, key).recorded == (key.get_fingerprint(),)
 
 
 def test_a_symbolic_link_is_not_followed(tmp_path):

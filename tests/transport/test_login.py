@@ -122,3 +122,79 @@ async def test_answers_that_nobody_asked_for_are_refused(sshd, make_link):
     await watched.live()
     with pytest.raises(ValueError, match="nothing is asked"):
         watched.link.answer_login(["x"])
+
+
+@pytest.mark.parametrize("methods", ["keyboard-interactive", "both"])
+async def test_a_password_that_was_taken_is_not_asked_again_with_the_code(
+    methods, sshd, make_link, stranger
+):
+    """PAM with a second factor: the password first, then two prompts at once."""
+
+    class TwoSteps(asyncssh.SSHServer):
+        def password_auth_supported(self) -> bool:
+            return methods == "both"
+
+        def validate_password(self, username, password) -> bool:
+            return False
+
+        def kbdint_auth_supported(self) -> bool:
+            return True
+
+        def get_kbdint_challenge(self, *_):
+            return "", "", "", [("Password: ", False)]
+
+        def validate_kbdint_response(self, username, responses):
+            if list(responses) == ["correct horse"]:
+                return "", "", "", [("Code: ", False), ("Token: ", True)]
+            return list(responses) == ["123", "456"]
+
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=TwoSteps,
+        process_factory=sshd._handle,
+        server_host_keys=[sshd.host_key],
+        encoding=None,
+    )
+    try:
+        sshd.vouch(server.get_port())
+        watched = make_link(port=server.get_port(), identity_file=stranger).start()
+        await asked(watched, "password")
+        watched.link.answer_login(["correct horse"])
+        request = await asked(watched, "challenge")
+        assert request.prompts == (("Code: ", False), ("Token: ", True))
+        watched.link.answer_login(["123", "456"])
+        await watched.link.wait_live(10)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "state", "said"),
+    [
+        (2, "Too many authentication failures", LinkState.needs_user, "`IdentitiesOnly yes`"),
+        (11, "\x1b]0;x\x07\x1b[2J\r\nbye\x9b" + "x" * 9000, LinkState.backoff, " ]0;x  [2J  bye "),
+    ],
+)
+async def test_a_server_that_hangs_up_during_the_login(code, text, state, said, sshd, make_link):
+    """After too many keys no further try is made: the host would lock us out."""
+
+    class Rude(asyncssh.SSHServer):
+        def connection_made(self, conn):
+            self.conn = conn
+
+        def begin_auth(self, username):
+            self.conn.disconnect(code, text)
+            return True
+
+    server = await asyncssh.listen(
+        "127.0.0.1", 0, server_factory=Rude, server_host_keys=[sshd.host_key]
+    )
+    try:
+        sshd.vouch(server.get_port())
+        change = await make_link(port=server.get_port()).start().state(state)
+        assert said in change.detail
+        assert change.detail.isprintable()
+        assert len(change.detail) < 500
+    finally:
+        server.close()
