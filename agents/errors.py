@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+NO_SERVICE = "nothing answers on port"
+"""How the sentence begins when a host is there and one of its ports is not."""
+
 
 class AgentError(Exception):
     """Base of everything this package raises on purpose."""

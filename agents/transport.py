@@ -11,7 +11,7 @@ from typing import Protocol
 
 import asyncssh
 
-from agents.errors import LinkDown
+from agents.errors import NO_SERVICE, LinkDown
 
 
 class ByteReader(Protocol):
@@ -97,7 +97,7 @@ class LocalTransport:
         try:
             return await asyncio.open_connection("127.0.0.1", port)
         except OSError as error:
-            raise LinkDown(f"nothing answers on port {port}: {error.strerror}") from error
+            raise LinkDown(f"{NO_SERVICE} {port}: {error.strerror}") from error
 
     async def close(self) -> None:
         self._stdin.close()
@@ -168,7 +168,7 @@ class SshTransport:
         try:
             return await self._conn.open_connection("127.0.0.1", port, encoding=None)
         except (asyncssh.Error, OSError) as error:
-            raise LinkDown(f"nothing answers on port {port}: {error}") from error
+            raise LinkDown(f"{NO_SERVICE} {port}: {error}") from error
 
     async def close(self) -> None:
         self._process.stdin.close()

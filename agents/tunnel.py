@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import asyncssh
 
-from agents.errors import LinkDown
+from agents.errors import NO_SERVICE, LinkDown
 from agents.transport import ByteReader, ByteWriter
 
 PORTS_TO_TRY = 20
@@ -96,10 +96,12 @@ class Tunnel:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 await reader.readuntil(b"\r\n\r\n")
         text = html.escape(f"{self.host}: {reason}")
+        silent = reason.startswith(NO_SERVICE)  # the host is there, and the port is not
+        title = f"{self.host} has no such service" if silent else f"{self.host} is not connected"
         body = (
             "<!doctype html><meta charset=utf-8><meta http-equiv=refresh content=2>"
-            f"<title>{html.escape(self.host)} is not connected</title>"
-            f"<p>{text}</p><p>This page reloads until the link is back.</p>\n"
+            f"<title>{html.escape(title)}</title>"
+            f"<p>{text}</p><p>This page reloads until it is back.</p>\n"
         ).encode()
         writer.write(
             b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n"

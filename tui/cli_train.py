@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ def plan_lines(plan: TrainPlan) -> list[str]:
         head = f"{number}. " if plan.job.steps else ""
         image = f" in {step.container.image}" if step.container else ""
         lines.append(f"{head}{step.name} on {plan.host} ({step.backend}{image})")
-        lines.append("   " + " ".join(step.argv))
+        lines.append("   " + shlex.join(step.argv))
         lines += [f"   mount {text}" for text in mounts(step.container)]
     if plan.job.steps:
         lines.append(f"queue {plan.job.name}: the next starts on {plan.host} when one succeeded")

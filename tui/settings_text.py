@@ -18,6 +18,7 @@ role = "tower"
 # user = ""
 # identity_file = "~/.ssh/id_ed25519"
 # known_hosts = "~/.ssh/known_hosts"
+# local = true              # this machine itself, without SSH
 # python = "python3"        # the interpreter that runs training jobs there
 # backend = "process"       # or "docker"
 

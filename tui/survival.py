@@ -41,6 +41,9 @@ async def _look(link: HostLink, report: Report) -> Finding:
     labels = {"kind": "doctor"}
     job = await link.start_job(JobSpec("doctor", ("sleep", JOB_SECONDS), labels=labels))
     try:
+        if str(job.state) != "running":
+            said = f"the small job did not run: {job.detail or job.state}"
+            return judge(False, EXPECTED, said, said, next="see whether any job starts there")
         before = await link.probe("process", pid=job.pid)
         agent, attempt = link.host_info.get("pid"), time.monotonic()
         report("cutting the link")

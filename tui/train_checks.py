@@ -232,10 +232,21 @@ class Checker:
         self.add("VRAM", "FAIL", f"{found}, {need:g} wanted", step)
 
     def _names(self, names: list[str]) -> None:
-        known = [job for job in self.fleet.store.jobs.values() if job.name in names]
+        jobs = list(self.fleet.store.jobs.values())
+        known = [job for job in jobs if job.name in names]
         open_ones = [job for job in known if str(job.state) not in ENDED]
+        # A queue will start the jobs that its argv names, whoever else may have started one meanwhile.
+        queued = [
+            (job, name) for job in jobs if job.backend == "queue" and str(job.state) not in ENDED
+            for name in names if name in job.argv[1:]
+        ]  # fmt: skip
         if open_ones:
             found = f"{open_ones[0].job_id} is {open_ones[0].state}"
+            self.add("name", "FAIL", found, "stop it, or give another name or seed")
+        elif queued:
+            found = (
+                f"{queued[0][1]} is part of {queued[0][0].job_id}, which is {queued[0][0].state}"
+            )
             self.add("name", "FAIL", found, "stop it, or give another name or seed")
         elif known:
             text = f"{known[-1].name} ran before; the chart takes the newest of a name"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,9 @@ PAIR = "pair"
 """The arm that stands for control, then experiment, queued on the host."""
 
 CHOICES = ("control", "experiment", PAIR, *(a for a in ARMS if a not in ("control", "experiment")))
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,40}\Z")
+"""What a host takes as the name of a job, with room for the arm behind it."""
+
 DATASETS = "~/gonogo/datasets"
 """Folder of the training host to which a dataset of the laptop is sent."""
 
@@ -159,6 +163,10 @@ def _check_request(request: TrainRequest) -> None:
         raise InvalidValue(f"“{request.arm}” is no arm: {', '.join(CHOICES)}.")
     if request.steps < 0 or request.seed < 0 or request.seed >= 2**32:
         raise InvalidValue("steps: a whole number above 0; seed: one from 0 to 4294967295.")
+    if request.name and not NAME.match(request.name):
+        raise InvalidValue(
+            f"“{request.name}” is no name: up to 41 letters, digits, dots and dashes."
+        )
 
 
 def build_job(settings: Settings, request: TrainRequest, dataset: str, model: str) -> JobSpec:

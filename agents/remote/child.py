@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 LET_GO = 2.0
 
 
+# Where programs are that the short PATH of an SSH login does not name.
+FOLDERS = ("/usr/lib/wsl/lib", "/usr/local/bin", "/usr/bin", "/bin", "/snap/bin")
+
+
 def find_program(name: str) -> str:
-    """Absolute path of an executable on PATH, or ""."""
-    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+    """Absolute path of an executable on PATH or in the usual folders, or ""."""
+    for folder in [*os.environ.get("PATH", os.defpath).split(os.pathsep), *FOLDERS]:
         path = os.path.join(folder or ".", name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path

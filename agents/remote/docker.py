@@ -59,6 +59,11 @@ KNOWN = (
         "the Docker engine does not run: start it (`sudo systemctl start docker`, or Docker Desktop)",
     ),
     (
+        "can't evaluate field servererrors",
+        "podman",
+        "`docker` is Podman here: install the Docker Engine, or run the job as a process",
+    ),
+    (
         "could not be found in this wsl 2 distro",
         "no-docker",
         "switch on WSL integration for this distribution in Docker Desktop's settings",

@@ -29,7 +29,10 @@ LATE_STOP = 10.0
 START_GRACE = 180.0
 """Seconds for which this agent has to see nothing run. Not by the clock, which jumps in WSL after a sleep."""
 KEPT = {"created": "starting", "running": "running", "paused": "running", "restarting": "running"}
-INSPECT = "{{.Name}} {{.Id}} {{json .State}}"
+# Field by field: all of .State holds the output of health checks, any number of KiB.
+STATE = ("Status", "ExitCode", "OOMKilled", "StartedAt", "FinishedAt")
+INSPECT = "{{.Name}} {{.Id}} {%s}" % ",".join('"%s":{{json .State.%s}}' % (f, f) for f in STATE)
+WINDOWS_DOCKER = "/mnt/c/Program Files/Docker/Docker/resources/bin/docker.exe"
 INFO = (
     # Without an engine Docker 20.10 fails at the first field and does not say why; this does.
     "{{with .ServerErrors}}ERROR {{.}}{{else}}"
@@ -46,7 +49,8 @@ def boot_ms() -> int:
 
 def find_docker() -> str:
     """The docker command, or WSL's view of the Windows one; "" without either."""
-    return find_program("docker") or find_program("docker.exe")
+    there = WINDOWS_DOCKER if os.path.isfile(WINDOWS_DOCKER) else ""
+    return find_program("docker") or find_program("docker.exe") or there
 
 
 def info(text: str) -> tuple[str, str] | None:
@@ -173,6 +177,7 @@ class Inspection:
             away = "the Docker engine did not answer within %g s" % ASK
         elif code != 0 and "no such" not in text.lower():
             away = docker.explain(text)[1]
+        missing = [line for line in text.splitlines() if "no such" in line.lower()]
         gone = []
         for job_id in asked:
             if job_id not in self._open:
@@ -182,8 +187,11 @@ class Inspection:
             elif away:
                 self._note(job_id, "unknown", away)
                 delay = LOOK_AGAIN
-            else:
+            elif any(line.rstrip('"').endswith(docker.name_of(job_id)) for line in missing):
                 gone.append(job_id)
+            else:  # cut, or of another kind: no word about it is no word that it went
+                self._note(job_id, "unknown", "the Docker engine's answer cannot be read")
+                delay = LOOK_AGAIN
         if gone:
             self._asking = True
             self._docker(["info", "--format", INFO], lambda c, t: self._gone(gone, c, t))

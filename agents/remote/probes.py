@@ -7,10 +7,12 @@ import os
 import re
 import stat
 
-from agents.remote.child import find_program, run_command
+from agents.remote import docker
+from agents.remote.child import run_command
 from agents.remote.digest import sha256
 from agents.remote.errors import OpError
 from agents.remote.httpget import MAX_ANSWER, Get
+from agents.remote.inspection import find_docker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,8 +92,8 @@ def _file(path: str, done: Done, fail: Fail) -> Any:
 def _docker_image(loop: Loop, image: str, timeout: float, done: Done, fail: Fail) -> None:
     if not IMAGE.match(image):
         raise OpError("invalid", "%r is no image name" % image)
-    docker = find_program("docker")
-    if not docker:
+    program = find_docker()
+    if not program:
         raise OpError("no-docker", "there is no docker command on this host")
 
     def finish(code: int | None, output: bytes) -> None:
@@ -104,9 +106,9 @@ def _docker_image(loop: Loop, image: str, timeout: float, done: Done, fail: Fail
         elif "no such image" in text.lower() or "no such object" in text.lower():
             done({"exists": False})
         else:
-            fail("docker", text[:300] or "docker ended with code %d" % code)
+            fail(*docker.explain(text, image))
 
-    argv = [docker, "image", "inspect", "--format", "{{.Id}}|{{.Size}}", image]
+    argv = [program, "image", "inspect", "--format", "{{.Id}}|{{.Size}}", image]
     run_command(loop, argv, timeout, finish)
 
 

@@ -29,7 +29,18 @@ NEWER = (("throttle", "clocks_throttle_reasons.active"), ("clock_mem_mhz", "cloc
 RENAMED = (("throttle", "clocks_event_reasons.active"), NEWER[1])  # since driver 535
 QUERIES: tuple[tuple[tuple[str, str], ...], ...] = (NEWER, RENAMED, ())
 # What stands for a value that is not told; no card is called so.
-PLACEHOLDERS = ("[", "N/A", "Not ", "ERR", "Unknown", "Unable", "Insufficient", "GPU is", "GPU req")
+PLACEHOLDERS = (
+    "[",
+    "Requested ",
+    "N/A",
+    "Not ",
+    "ERR",
+    "Unknown",
+    "Unable",
+    "Insufficient",
+    "GPU is",
+    "GPU req",
+)
 UNKNOWN_FIELD = "not a valid field"
 UNTOLD = ("energy_j", "throttle", "clock_mem_mhz", "processes")
 MIB = 1024 * 1024

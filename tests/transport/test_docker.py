@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from agents import Container, JobSpec, JobState, LinkState, Mount, RemoteError
+from agents import Container, JobSpec, JobState, LinkState, Mount, RemoteError, bootstrap
 
 pytestmark = pytest.mark.docker
 MB = 1 << 20
@@ -303,7 +303,28 @@ async def test_a_start_that_the_engine_refuses(
     await wait_until(lambda: engine.docker("ps", "-aq", "--filter", "label=gonogo.job") == "")
 
 
-async def test_without_a_docker_command_the_start_says_so(sshd, make_link, tmp_path):
+@pytest.fixture
+def usual_folders_are_empty(monkeypatch):
+    """The host's copy of the program looks for programs on PATH only."""
+    source = (bootstrap.REMOTE / "child.py").read_text()
+    folders = next(line for line in source.splitlines() if line.startswith("FOLDERS = "))
+    original = bootstrap._sources
+
+    def short(names):
+        modules = original(names)
+        if "agents.remote.child" in modules:
+            modules["agents.remote.child"] = source.replace(folders, "FOLDERS = ()")
+        return modules
+
+    monkeypatch.setattr(bootstrap, "_sources", short)
+    bootstrap.build_payload.cache_clear()
+    yield
+    bootstrap.build_payload.cache_clear()
+
+
+async def test_without_a_docker_command_the_start_says_so(
+    usual_folders_are_empty, sshd, make_link, tmp_path
+):
     bare = tmp_path / "bare"
     bare.mkdir()
     (bare / "python3").symlink_to(sys.executable)
@@ -332,3 +353,42 @@ async def test_unusable_requests_are_refused(spec, sshd, make_link):
         await link.start_job(spec)
     assert caught.value.code in ("invalid", "no-path")
     assert not list((sshd.home / ".gonogo/jobs").glob("*"))
+
+
+async def test_a_talkative_health_check_hides_no_job(docked, engine, make_link, wait_until):
+    """Its output stands in the engine's state: three of these are more than what is read of an answer."""
+    check = "HEALTHCHECK --interval=0.1s --timeout=5s CMD cat /bin/busybox || true"
+    base = engine.docker("create", "gonogo-test:base", "true")
+    export = engine.docker(
+        "commit", "-c", check.replace("cat ", "head -c 4000 "), base, "gonogo-test:ill"
+    )
+    engine.docker("rm", base)
+    assert export
+    watched = make_link()
+    link = await watched.live()
+    talkative = Container("gonogo-test:ill", network="none")
+    jobs = [await link.start_job(shell("sleep 60", container=talkative)) for _ in range(3)]
+    names = [f"gonogo-{job.job_id}" for job in jobs]
+    await wait_until(
+        lambda: len(engine.docker("inspect", "-f", "{{json .State}}", *names)) > 1 << 16
+    )
+    await link.close()
+    again = make_link(name="again")
+    states = [(job.state, job.detail) for job in await (await again.live()).jobs()]
+    assert states == [(JobState.running, "")] * 3
+    engine.docker("rm", "-f", names[0])
+    assert (await ended(again, jobs[0].job_id, wait_until)).state in (
+        JobState.lost,
+        JobState.failed,
+    )
+    assert again.job_states(jobs[1].job_id) == ["running"]
+
+
+async def test_a_paused_job_says_so_and_can_be_stopped(docked, engine, make_link, wait_until):
+    watched = make_link()
+    link = await watched.live()
+    job = await link.start_job(shell("sleep 60"))
+    engine.docker("pause", f"gonogo-{job.job_id}")
+    await wait_until(lambda: link._jobs.known[job.job_id].detail == "paused")
+    assert link._jobs.known[job.job_id].state is JobState.running
+    assert (await link.stop_job(job.job_id, 1)).state is JobState.stopped

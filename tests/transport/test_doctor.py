@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -59,6 +60,18 @@ async def test_a_job_outlives_a_cut_link_and_leaves_nothing(sshd):
     assert finding.data["before"] == finding.data["after"]
     assert finding.data["before"]["starttime"] > 0
     assert list(sshd.home.iterdir()) == []
+
+
+async def test_a_job_that_never_ran_is_not_blamed_on_the_link(sshd, tmp_path):
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "python3").symlink_to(sys.executable)
+    sshd.path = str(bare)
+    finding = await survives(spec(sshd))
+    assert finding.verdict == "FAIL"
+    assert finding.found.startswith("the small job did not run: cannot start sleep")
+    assert "linger" not in str(finding.data["next"])
+    assert not list((sshd.home / ".gonogo/jobs").glob("[!.]*"))
 
 
 async def test_a_job_that_dies_with_its_link_is_seen(sshd):

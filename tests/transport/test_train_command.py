@@ -9,14 +9,17 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agents import JobState, JobStatus
 from tui.cli_train import plan_lines
 from tui.fleet import Fleet
 from tui.roadmap.errors import InvalidValue
 from tui.roadmap.workspace import Workspace
+from tui.screens.train import plan_content
 from tui.train_checks import make_plan
 from tui.train_plan import TrainRequest
 
@@ -173,9 +176,39 @@ def test_an_unreachable_host_is_exit_code_5(tmp_path, home):
         (TrainRequest(recipe="fast"), "“fast” is no recipe"),
         (TrainRequest(host="moon"), "no host “moon”; it has tower"),
         (TrainRequest(backend="magic"), "“magic” is no backend"),
+        (TrainRequest(name="my run"), "“my run” is no name: up to 41 letters"),
+        (TrainRequest(name="x" * 42), "is no name"),
     ):
         with pytest.raises(InvalidValue, match=said):
             asyncio.run(plan(bad))
+
+
+def test_a_name_that_a_queue_will_start_is_taken(ws, home):
+    """The second of a pair is no job yet; started by hand meanwhile, both would write one run."""
+    dataset(ws).rename(ws.root / "datasets" / "my data.jsonl")
+    fleet = Fleet(ws)
+    argv = ("queue", "control-s1", "experiment-s1")
+    pair = JobStatus("pair-s1-1", "pair-s1", JobState.running, argv=argv, backend="queue")
+    fleet.store.job_changed("tower", pair)
+
+    def name_of(**changes):
+        request = TrainRequest(dataset="datasets/my data.jsonl", **changes)
+        made = asyncio.run(_plan(fleet, request))
+        assert "'~/gonogo/datasets/my data.jsonl'" in "\n".join(plan_lines(made))
+        assert "'~/gonogo/datasets/my data.jsonl'" in plan_content(made).plain
+        (check,) = (check for check in made.checks if check.name == "name")
+        return check.verdict, check.found
+
+    assert name_of(arm="experiment", seed=1) == (
+        "FAIL", "experiment-s1 is part of pair-s1-1, which is running"
+    )  # fmt: skip
+    assert name_of(arm="experiment", seed=2)[0] == "PASS"
+    fleet.store.job_changed("tower", replace(pair, state=JobState.failed))
+    assert name_of(arm="experiment", seed=1)[0] == "PASS"
+
+
+async def _plan(fleet, request):
+    return await make_plan(fleet, request)
 
 
 def test_a_name_that_runs_and_a_full_card_are_refused(ws, home):

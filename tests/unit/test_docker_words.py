@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from agents.remote import inspection
+from agents.remote import child, inspection, machine
 from agents.remote.docker import engine_path, explain, outcome, run_argv, time_ms
 from agents.remote.inspection import Inspection
 from agents.remote.loop import Loop
@@ -81,6 +84,8 @@ def test_paths_for_the_windows_engine(path: str, windows: str) -> None:
          "no-gpu"),
         ("nvidia-container-cli: initialization error: WSL environment detected but no adapters were found",
          "no-gpu"),
+        ("Emulate Docker CLI using podman.\nError: template: info:1:7: executing \"info\" at "
+         "<.ServerErrors>: can't evaluate field ServerErrors in type system.infoReport", "podman"),
         ("write /var/lib/docker/x: no space left on device", "no-space"),
         ("docker: Error response from daemon: something new.\n\nRun 'docker run --help'", "docker"),
     ],
@@ -182,3 +187,69 @@ def test_a_jumping_clock_ends_no_container(tmp_path: Path, monkeypatch: pytest.M
     now[0] += inspection.START_GRACE
     looking._found(JOB["job_id"], "c" * 64, {"Status": "created"})  # type: ignore[arg-type]
     assert "never started" in (tmp_path / "exit.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("answer", "lost", "state"),
+    [
+        ("", False, "unknown"),
+        ("WARNING: something\n", False, "unknown"),
+        ('/{name} {id} {{"Status":"runn', False, "unknown"),
+        ('/{name} {id} {{"Status":"running"}}\n', False, "running"),
+        ("Error: No such container: {name}-other\n", False, "unknown"),
+        ("Error: No such container: {name}\n", True, ""),
+        ("Error response from daemon: No such container: {name}\n", True, ""),
+    ],
+)
+def test_only_a_word_of_the_engine_makes_a_job_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, lost: bool, state: str
+) -> None:
+    """An answer that was cut says nothing of a container: a training of 21 hours runs on."""
+    job_id = str(JOB["job_id"])
+    looking = Inspection(Loop(), _Table(tmp_path))  # type: ignore[arg-type]
+
+    def docker(words: list[str], done: Callable[[int, str], None], *rest: object) -> None:
+        if words[0] == "info":
+            done(0, 'ID /var/lib/docker ["name=seccomp"]')
+
+    monkeypatch.setattr(looking, "_docker", docker)
+    looking._open[job_id] = {"job_id": job_id, "container": "c" * 64}
+    text = answer.format(name=f"gonogo-{job_id}", id="c" * 64)
+    looking._inspected([job_id], 1 if "such" in text else 0, text)
+    assert (tmp_path / "exit.json").exists() == lost
+    if not lost:
+        assert looking._seen[job_id][0] == state
+
+
+def test_the_usual_folders_are_looked_in_after_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gonogo doctor` finds Docker there, so a job has to as well."""
+    assert child.FOLDERS == machine.FOLDERS
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert child.find_program("sh") in ("/usr/bin/sh", "/bin/sh")
+    assert child.find_program("no-such-program") == ""
+    monkeypatch.setattr(
+        inspection.os.path, "isfile", lambda path: path == machine.WINDOWS["docker.exe"]
+    )
+    assert inspection.find_docker() == machine.WINDOWS["docker.exe"]
+
+
+@pytest.mark.parametrize("leave", ["exit 0", "sleep 300"])
+def test_offspring_that_keeps_the_pipe_holds_no_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leave: str
+) -> None:
+    monkeypatch.setattr(child, "LET_GO", 0.2)
+    loop, said = Loop(), []
+    pid = tmp_path / "pid"
+    script = (
+        f"setsid sh -c 'echo $$ >{pid}; exec sleep 300' & until [ -s {pid} ]; do :; done; {leave}"
+    )
+
+    def done(code: int | None, output: bytes) -> None:
+        said.append(code)
+        loop.running = False
+
+    child.run_command(loop, ["sh", "-c", script], 1.0, done)
+    loop.later(20, lambda: setattr(loop, "running", False))
+    loop.run()
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert said == [None]

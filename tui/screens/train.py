@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ FIELDS = (
     ("recipe", "Recipe"),
     ("steps", "Steps"),
     ("seed", "Seed"),
+    ("name", "Name"),
 )
 
 
@@ -55,11 +57,13 @@ class TrainScreen(ModalScreen[TrainRequest | None]):
         typed = {
             "stage": now.stage, "dataset": now.dataset, "model": now.model,
             "recipe": now.recipe, "steps": str(now.steps), "seed": str(now.seed),
+            "name": now.name,
         }  # fmt: skip
         hints = {
             "dataset": "a JSONL file on the host, or one of here: it is sent",
             "model": "a folder on the host or a name of the hub",
             "recipe": "auto, or accum=4 lr=2e-4",
+            "name": "empty: the arm and the seed",
         }
         with Vertical(classes="dialog -form"):
             yield Label("Start a training", classes="dialog--title", markup=False)
@@ -82,7 +86,7 @@ class TrainScreen(ModalScreen[TrainRequest | None]):
 
     @on(Input.Submitted)
     def _next(self, event: Input.Submitted) -> None:
-        if event.input.id == "in-seed":
+        if event.input.id == "in-name":
             self.action_go_on()
         else:
             self.focus_next()
@@ -107,7 +111,7 @@ class TrainScreen(ModalScreen[TrainRequest | None]):
         return TrainRequest(
             chosen["arm"], typed["stage"], typed["dataset"], typed["model"],
             typed["recipe"] or "auto", int(typed["steps"]), int(typed["seed"]),
-            chosen["host"], chosen["backend"],
+            chosen["host"], chosen["backend"], typed["name"],
         )  # fmt: skip
 
     def action_go_on(self) -> None:
@@ -133,7 +137,7 @@ def plan_content(plan: TrainPlan) -> Content:
         head = f"{number}. {step.name}" if plan.job.steps else step.name
         image = f" in {step.container.image}" if step.container else ""
         parts += [(head, STRONG), (f"  {step.backend}{image} on {plan.host}\n", DIM)]
-        parts.append("  " + " ".join(step.argv) + "\n")
+        parts.append("  " + shlex.join(step.argv) + "\n")
         parts += [(f"  mount {text}\n", DIM) for text in mounts(step.container)]
     if plan.job.steps:
         parts.append((f"{plan.host} starts the second by itself once the first succeeded.\n", DIM))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal
 
+from agents.errors import NO_SERVICE
 from tui.roadmap.causes import Cause, explain
 from tui.roadmap.rules.base import (
     Context,
@@ -106,6 +107,9 @@ def no_service(status: Any, body: str, found: str) -> Cause:
     """Why MLflow did not answer as it should: one cause and one next step."""
     if status in (401, 407):
         return Cause(f"{found}: MLflow asks for a login", "switch its login off: the tunnel is one")
+    if NO_SERVICE in body:  # our own tunnel's page
+        words = body[body.index(NO_SERVICE) :].partition(":")[0][:60]
+        return Cause(words, "start MLflow with `gonogo mlflow up`")
     if status:
         known = explain(body)
         return known or Cause(
