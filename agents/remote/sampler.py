@@ -11,7 +11,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-VIRTUAL = ("lo", "veth", "docker", "br-", "virbr", "cni", "flannel", "tun", "tap")
+# What is not there, and what counts bytes again that a card below it has counted.
+VIRTUAL = (
+    "lo", "veth", "docker", "br-", "virbr", "vnet", "cni", "cali", "flannel", "vxlan", "kube",
+    "tun", "tap", "wg", "tailscale", "zt", "dummy", "ifb", "bond", "team", "podman", "lxc",
+)  # fmt: skip
 
 
 def cpu_times(text: str) -> tuple[int, int] | None:
@@ -31,8 +35,9 @@ def network_bytes(text: str) -> tuple[int, int] | None:
     found = False
     for line in text.splitlines()[2:]:
         name, _, rest = line.partition(":")
-        fields = rest.split()
-        if len(fields) >= 9 and not name.strip().startswith(VIRTUAL):
+        fields, name = rest.split(), name.strip()
+        vlan = "." in name  # eth0.100 is part of eth0
+        if len(fields) >= 9 and not vlan and not name.startswith(VIRTUAL):
             received += int(fields[0])
             sent += int(fields[8])
             found = True
@@ -99,10 +104,9 @@ class Sampler:
         counters = network_bytes(read_text("/proc/net/dev"))
         rates: tuple[float | None, float | None] = (None, None)
         if counters is not None and self._net is not None and now > self._when:
-            seconds = now - self._when
-            rates = (
-                max(0, counters[0] - self._net[0]) / seconds,
-                max(0, counters[1] - self._net[1]) / seconds,
-            )
+            grown = [now - then for now, then in zip(counters, self._net)]  # noqa: B905
+            if min(grown) >= 0:  # less: a card went, or counts anew
+                seconds = now - self._when
+                rates = (grown[0] / seconds, grown[1] / seconds)
         self._net, self._when = counters, now
         return {"rx_bps": rates[0], "tx_bps": rates[1]}

@@ -88,7 +88,13 @@ class Sequence:
         self.tick()
 
     def _look(self) -> None:
-        status = self._table.status(self._current)
+        try:
+            status = self._table.status(self._current)
+        except OpError:
+            # Whether it ended well nobody will ever know; the next must not start beside it.
+            self._note("lost", detail="its folder was deleted while it ran")
+            self._finish(1)
+            return
         state = status["state"]
         if state in OVER:
             self._note(state, detail=status["detail"])

@@ -20,7 +20,16 @@ import asyncssh
 import pytest
 import pytest_asyncio
 
-from agents import Event, HostLink, HostSpec, JobChanged, LinkChanged, LinkState, Mirrored
+from agents import (
+    Event,
+    HostLink,
+    HostSpec,
+    JobChanged,
+    LinkChanged,
+    LinkState,
+    Mirrored,
+    bootstrap,
+)
 from agents.loopback import join_streams
 
 
@@ -433,3 +442,22 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
             if place.startswith(f"{engine.folder}/"):
                 subprocess.run(["umount", "-l", place], capture_output=True, check=False)
     shutil.rmtree(engine.folder, ignore_errors=True)
+
+
+@pytest.fixture
+def usual_folders_are_empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The host's copy of the program looks for programs on PATH only."""
+    source = (bootstrap.REMOTE / "child.py").read_text()
+    folders = next(line for line in source.splitlines() if line.startswith("FOLDERS = "))
+    original = bootstrap._sources
+
+    def short(names: list[str]) -> dict[str, str]:
+        modules = original(names)
+        if "agents.remote.child" in modules:
+            modules["agents.remote.child"] = source.replace(folders, "FOLDERS = ()")
+        return modules
+
+    monkeypatch.setattr(bootstrap, "_sources", short)
+    bootstrap.build_payload.cache_clear()
+    yield
+    bootstrap.build_payload.cache_clear()

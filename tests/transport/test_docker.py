@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from agents import Container, JobSpec, JobState, LinkState, Mount, RemoteError, bootstrap
+from agents import Container, JobSpec, JobState, LinkState, Mount, RemoteError
 
 pytestmark = pytest.mark.docker
 MB = 1 << 20
@@ -301,25 +301,6 @@ async def test_a_start_that_the_engine_refuses(
     assert job.state is JobState.failed
     assert said in job.detail
     await wait_until(lambda: engine.docker("ps", "-aq", "--filter", "label=gonogo.job") == "")
-
-
-@pytest.fixture
-def usual_folders_are_empty(monkeypatch):
-    """The host's copy of the program looks for programs on PATH only."""
-    source = (bootstrap.REMOTE / "child.py").read_text()
-    folders = next(line for line in source.splitlines() if line.startswith("FOLDERS = "))
-    original = bootstrap._sources
-
-    def short(names):
-        modules = original(names)
-        if "agents.remote.child" in modules:
-            modules["agents.remote.child"] = source.replace(folders, "FOLDERS = ()")
-        return modules
-
-    monkeypatch.setattr(bootstrap, "_sources", short)
-    bootstrap.build_payload.cache_clear()
-    yield
-    bootstrap.build_payload.cache_clear()
 
 
 async def test_without_a_docker_command_the_start_says_so(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 
 import pytest
@@ -81,6 +82,26 @@ async def test_a_failing_first_starts_no_second(sshd, make_link, wait_until):
     assert not folders(sshd, "two")
     log = (folders(sshd, "pair")[0] / "log.txt").read_text()
     assert "not started: two" in log
+
+
+async def test_a_first_whose_folder_was_deleted_starts_no_second(sshd, make_link, wait_until):
+    """How it ended nobody will know: the queue ends, rather than looking for it for ever."""
+    watched = make_link()
+    queue = await (await watched.live()).start_job(pair("sleep 60", "true"))
+    await wait_until(lambda: any((f / "job.json").exists() for f in folders(sshd, "one")))
+    await wait_until(lambda: '"running"' in (folders(sshd, "pair")[0] / "queue.json").read_text())
+    (one,) = folders(sshd, "one")
+    pid = json.loads((one / "job.json").read_text())["pid"]
+    shutil.rmtree(one)
+    try:
+        status = await ended(watched, queue.job_id, wait_until)
+    finally:
+        os.killpg(pid, signal.SIGKILL)
+    assert status.state is JobState.failed
+    assert (
+        status.detail == "1 of 2: one lost (its folder was deleted while it ran); not started: two"
+    )
+    assert not folders(sshd, "two")
 
 
 async def test_a_program_that_is_not_there_starts_no_second(sshd, make_link, wait_until):

@@ -253,7 +253,9 @@ async def test_http_probe_and_health(make_link, web, wait_until):
     assert states["far"].startswith("down: ")
 
 
-async def test_docker_image_probe_without_and_with_docker(sshd, make_link, tmp_path):
+async def test_docker_image_probe_without_and_with_docker(
+    usual_folders_are_empty, sshd, make_link, tmp_path
+):
     bare, folder = tmp_path / "bare", tmp_path / "bin"
     bare.mkdir()
     folder.mkdir()
@@ -267,6 +269,8 @@ async def test_docker_image_probe_without_and_with_docker(sshd, make_link, tmp_p
     docker.write_text(
         '#!/bin/sh\ncase "$5" in present*) echo "sha256:abc|123";;'
         ' absent) echo "Error: No such image: absent" >&2; exit 1;;'
+        ' mine) echo "permission denied while trying to connect to the docker API at'
+        ' unix:///var/run/docker.sock" >&2; exit 1;;'
         " *) sleep 60;; esac\n"
     )
     docker.chmod(0o755)
@@ -275,6 +279,9 @@ async def test_docker_image_probe_without_and_with_docker(sshd, make_link, tmp_p
     present = await link.probe("docker_image", image="present:1")
     assert (present["exists"], present["id"]) == (True, "sha256:abc")
     assert not (await link.probe("docker_image", image="absent"))["exists"]
+    with pytest.raises(RemoteError, match="sudo usermod -aG docker") as caught:
+        await link.probe("docker_image", image="mine")
+    assert caught.value.code == "docker-permission"
     with pytest.raises(RemoteError) as caught:
         await link.probe("docker_image", image="slow", timeout=0.5)
     assert caught.value.code == "timeout"

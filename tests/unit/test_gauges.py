@@ -121,6 +121,10 @@ def test_network_counts_only_real_interfaces():
         "  eth0: 100 1 0 0 0 0 0 0 200 1 0 0 0 0 0 0\n"
         "vethab: 50 1 0 0 0 0 0 0 50 1 0 0 0 0 0 0\n"
         "wlan0:7 1 0 0 0 0 0 0 8 1 0 0 0 0 0 0\n"
+        + "".join(
+            f"{name}: 5 1 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n"
+            for name in ("bond0", "eth0.100", "tailscale0", "wg0", "dummy0", "podman1")
+        )
     )
     assert sampler.network_bytes(text) == (107, 208)
     assert sampler.network_bytes("a\nb\n") is None
@@ -162,3 +166,22 @@ def test_a_line_of_nvidia_smi():
     assert reading["mem_total"] == 4096 * 2**20
     assert (reading["util"], reading["power_w"], reading["temp_c"]) == (45, 142.5, 71)
     assert reading["name"] == "NVIDIA GeForce GTX 970"
+
+
+def test_a_network_card_that_went_makes_no_zero(monkeypatch):
+    head = "Inter-|\n face |\n"
+    line = "{}: {} 1 0 0 0 0 0 0 {} 1 0 0 0 0 0 0\n"
+    texts = [
+        head + line.format("eth0", 100, 100) + line.format("usb0", 900, 900),
+        head + line.format("eth0", 150, 150),
+        head + line.format("eth0", 160, 170),
+    ]
+    now = [10.0]
+    monkeypatch.setattr(sampler, "read_text", lambda *_: texts.pop(0))
+    monkeypatch.setattr(sampler.time, "monotonic", lambda: now[0])
+    taken = sampler.Sampler("/")
+    rates = []
+    for _ in range(3):
+        now[0] += 2
+        rates.append(tuple(taken._sample_net(now[0]).values()))
+    assert rates == [(None, None), (None, None), (5.0, 10.0)]
