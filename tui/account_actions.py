@@ -199,12 +199,16 @@ class AccountActions(MoneyActions):
 
         self.call_after_refresh(show)
 
+    def action_attend(self) -> None:
+        """Key !, wherever one is."""
+        self.attend()
+
     @work(group="dialog", exit_on_error=False)
     async def attend(self) -> None:
         """What wants a person; choosing one goes there."""
         found = attention(self.ws)
         if not found:
-            self.notify("Nothing wants attention.", markup=False)
+            self.notify("Nothing in the plan wants attention.", markup=False)
             return
         choices = [
             (str(n), f"{entry.word:<9} {entry.item:<14} {entry.text}")

@@ -164,12 +164,23 @@ LOWER = frozenset({"code_vulnerability"})
 """Metrics of the plan that are better when they are lower, before anything is measured."""
 
 
+SOURCED = 76
+"""Cells from which on a metric has room for its n and source beside its figures."""
+
+
+def _label(width: int) -> int:
+    return 24 if width >= SOURCED else 20
+
+
 def metric_head() -> Row:
     """Column names of the metrics table."""
 
     def draw(width: int) -> Content:
-        text = f" {'Metric':<24}{'dir':<5}{'Control':>9}{'Experiment':>12}{'Improve':>10}"
-        return line_of(Content.styled(text, HEAD), Content.styled("n  source", HEAD), width)
+        text = (
+            f" {'Metric':<{_label(width)}}{'dir':<5}{'Control':>9}{'Experiment':>12}{'Improve':>10}"
+        )
+        right = "n  source" if width >= SOURCED else ""
+        return line_of(Content.styled(text, HEAD), Content.styled(right, HEAD), width)
 
     return Row("metrics", draw, selectable=False)
 
@@ -186,13 +197,14 @@ def metric_row(
         change = cells[2].rstrip("%")
         style = DIM if not change else FAIL if change.startswith("-") else PASS
         left = Content.assemble(
-            f" {clip(label, 23):<24}",
+            f" {clip(label, _label(width) - 1):<{_label(width)}}",
             (f"{'down' if lower else 'up':<5}", DIM),
             (f"{shown[0]:>9}{shown[1]:>12}", tone),
             (f"{shown[2]:>10}", style),
         )
         count = str(result.n) if result is not None and result.n else ""
-        return line_of(left, Content.styled(f"{count}  {short_source(source, 11)}", DIM), width)
+        right = f"{count}  {short_source(source, 11)}" if width >= SOURCED else ""
+        return line_of(left, Content.styled(right, DIM), width)
 
     return Row(f"metric:{name}", draw)
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from textual.actions import parse
 from textual.widgets import Label, OptionList, Static
 
-from agents import JobState, JobStatus
 from tests.ui.conftest import until
-from tui import rows, vocabulary
+from tui import vocabulary
 from tui.app import GonogoApp
-from tui.job_rows import JobFigures, figures_row, head_row, job_figures
-from tui.live import RunView
-from tui.overview_model import attention_block
 from tui.roadmap.workspace import Workspace
 from tui.screens.dialogs import ChoiceScreen
 from tui.screens.help import HelpScreen
 from tui.screens.live import LiveScreen
 from tui.screens.log import LogScreen
+from tui.screens.room import Room
 from tui.screens.train import PlanScreen, TrainScreen
 from tui.widgets.curve import Curve
-from tui.widgets.hint import packed
 from tui.widgets.row_list import RowList
 from tui.widgets.status_header import StatusHeader
 
@@ -111,68 +107,6 @@ async def test_chart_axis_and_jobs_of_live_are_in_view(
         )
 
 
-def job(state: JobState = JobState.running, **more: object) -> JobStatus:
-    began = int(time.time() * 1000) - 164_000
-    return JobStatus(ID, "demo-control", state, started_ms=began, **more)  # type: ignore[arg-type]
-
-
-def run(tmp_path: Path, *points: str) -> RunView:
-    path = tmp_path / "run.jsonl"
-    path.write_text("\n".join(points) + "\n")
-    view = RunView("tower", ID, path)
-    view.read()
-    return view
-
-
-@pytest.mark.parametrize("plain", [False, True])
-def test_a_job_row_leaves_out_whole_facts_and_never_half_a_number(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain: bool
-) -> None:
-    monkeypatch.setattr(vocabulary, "marks", vocabulary.ASCII if plain else vocabulary.UNICODE)
-    view = run(
-        tmp_path,
-        '{"v":1,"kind":"start","t":1,"max_steps":1500}',
-        '{"v":1,"kind":"point","t":9,"step":240,"loss":4.672,"seconds":240.0}',
-    )
-    told = "last point 52s ago, link down"
-    for width in range(58, 130):
-        line = rows.job_row("tower", job(), view).draw(width)
-        assert line.cell_length == width
-        assert "step 240/1500" in line.plain, width
-        assert "ETA 21m" in line.plain or width < 76, width
-        assert ("loss" not in line.plain) or "loss 4.672" in line.plain
-        lost = rows.job_row("tower", job(JobState.unknown, detail=told), view).draw(width).plain
-        assert "step 240/1500" in lost
-    assert "last point" in lost
-
-
-def test_the_table_of_jobs_leaves_out_whole_columns(tmp_path: Path) -> None:
-    figures = JobFigures(
-        "tower", ID, "demo-control-of-a-long-name", "running", "process", 240, 1500, 856.0, 817.0,
-        Decimal("12.345"), Decimal("1.23"), True, 100.0,
-    )  # fmt: skip
-    for width in range(58, 200):
-        head, line = head_row().draw(width), figures_row(figures).draw(width)
-        assert head.cell_length <= width
-        assert line.cell_length == head.cell_length
-        names = head.plain.split()
-        assert {"name", "host", "state", "step", "ETA", "age"} <= set(names)
-        assert ("~12.3 " in line.plain) == ("kWh" in names)
-    assert figures.name in figures_row(figures).draw(120).plain
-    other = run(tmp_path, '{"v":1,"kind":"start","t":1,"name":"generate"}')
-    shown = job_figures("tower", job(), other, None, None, 61_000)
-    assert shown.step is None  # a job without steps has no "0/?" of them
-
-
-def test_a_hint_breaks_between_its_entries() -> None:
-    hint = "enter draw, take away   / search   R running only   o browser   esc back"
-    for width in range(22, 80):
-        lines = packed(hint, width)
-        assert "   ".join(lines) == hint
-        assert all(len(line) <= width for line in lines)
-    assert packed("a word\nother", 4) == ["a", "word", "othe", "r"]
-
-
 async def test_the_keys_of_a_log_stay_whole_beside_its_count(away: Workspace) -> None:
     app = GonogoApp(away)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -238,11 +172,6 @@ async def test_the_cursor_is_more_than_a_shade_without_colours(
         assert not any(segment.style and segment.style.reverse for segment in other)
 
 
-def test_the_overview_does_not_call_a_lost_host_nothing() -> None:
-    (line,) = attention_block(()).lines
-    assert "".join(text for text, _ in line.parts) == "nothing in the plan"
-
-
 async def test_help_says_what_each_verdict_and_each_key_of_the_chart_means(
     workspace: Workspace,
 ) -> None:
@@ -258,3 +187,33 @@ async def test_help_says_what_each_verdict_and_each_key_of_the_chart_means(
         for key in ("l", "x", "y", "c", "d", "space", "M"):
             assert len(told[key].split()) > 2, told[key]
             assert not told[key][:1].isupper() or told[key][:2].isupper(), told[key]
+
+
+async def test_every_key_that_a_screen_names_or_binds_does_something(workspace: Workspace) -> None:
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        for room in "012345678":
+            await pilot.press(room)
+            await pilot.pause()
+            screen = app.screen
+            assert isinstance(screen, Room)
+            bound = screen._bindings.key_to_bindings.values()
+            actions = {key.action for key in screen.shown_keys()}
+            actions |= {binding.action for bindings in bound for binding in bindings}
+            for action in actions:
+                place, name, _ = parse(action)
+                node = app if place == "app" else screen
+                assert hasattr(node, f"action_{name}"), (room, action)
+
+
+async def test_attention_opens_from_every_screen(workspace: Workspace) -> None:
+    workspace.add_cost("S3", "300", "user:ana", "judge", "2026-01-05")
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        for room in "012345678":
+            await pilot.press(room, "exclamation_mark")
+            await until(pilot, lambda: isinstance(app.screen, ChoiceScreen), 5, f"on {room}")
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, Room), 5, "back")

@@ -57,7 +57,6 @@ class OverviewScreen(Room):
         Key("r", "reconnect", "app.refresh_all"),
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("exclamation_mark", "app.attend", "Attention", show=False, id="list.attention"),
         Binding("t", "app.train", "Start training", id="job.train"),
         Binding("T", "app.train_pair", "Start a pair", id="job.pair"),
         Binding("M", "app.mlflow", "MLflow", show=False, id="mlflow.key"),

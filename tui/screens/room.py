@@ -64,6 +64,7 @@ class Room(Screen[None]):
         Binding("u", "app.undo", "Undo", show=False, id="state.undo"),
         Binding("U", "app.redo", "Redo", show=False, id="state.redo"),
         Binding("dollar_sign", "app.add_cost", "Add cost", show=False, id="budget.add"),
+        Binding("exclamation_mark", "app.attend", "Attention", show=False, id="list.attention"),
         Binding("r", "app.refresh_all", "Refresh", show=False, id="link.retry"),
         Binding("q", "app.leave", "Quit", show=False, id="app.quit"),
         Binding("escape", "screen.back", "Back", show=False, id="app.back"),

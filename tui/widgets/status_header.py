@@ -116,7 +116,9 @@ def header_lines(model: HeaderModel, width: int) -> Content:
         ]
     )
     room = max(0, width - right.cell_length - 1)
-    title = model.title if not model.place else f"{model.title}  {model.place}"
+    title = f"{model.title}  {model.place}" if model.place else model.title
+    if len(title) > room and model.place:  # where one is matters more than whose plan it is
+        title = model.place
     left = Content.styled(title, STRONG).truncate(room, ellipsis=True)
     first = left.pad_right(max(0, width - right.cell_length - left.cell_length)) + right
     chips = Content("   ").join([host_chip(chip, wide) for chip in model.hosts])
