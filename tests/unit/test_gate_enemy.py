@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,10 @@ NEVER: dict[str, Change] = {
     "errors": top(errors=1),
     "errors negative": top(errors=-1),
     "another version": top(v=2),
+    "percent in one arm, a share in the other": first(control=0.42, experiment=45.0),
+    "a share below percent": lambda data: data["metrics"][4].update(control=30.0, experiment=0.25),
+    "one run in both arms": top(runs={"control": ["a", "b"], "experiment": ["c", "b"]}),
+    "the placebo's run": top(runs={"placebo": ["c"], "experiment": ["c"]}),
     "interval turned round": first(interval=[0.5, 0.1]),
 }
 
@@ -129,6 +134,34 @@ def test_never_a_go(ws: Workspace, name: str) -> None:
         return
     done = gonogo(ws.root, "gate", "--json")
     assert json.loads(done.stdout, parse_constant=pytest.fail)["rule"] == report.rule
+
+
+@pytest.mark.parametrize("why", ["age", "words", "numbers", "check"])
+def test_a_check_that_grew_old_is_no_go(ws: Workspace, why: str) -> None:
+    """The row says STALE, so the gate must not say GO; a person's own tick is their word."""
+    put(ws, comparison())
+    assert evaluate(ws).rule == "GO"
+    label = ws.document.boxes["S3.TC4"].label
+    old = Verdict("S3.TC4", "PASS", label=label)
+    match why:
+        case "age":
+            old = replace(old, at=1, expires=2)
+        case "words":
+            old = replace(old, label=f"{label} at once")
+        case "numbers":
+            old = replace(old, label=f"{label} in 5 hours")
+        case "check":
+            old = replace(old, basis="another check")
+    ws.record_verdicts([old], "probe:tower")
+    report = evaluate(ws)
+    assert (report.rule, report.criteria[0].value) == ("HOLD", "1 of 2")
+    assert report.criteria[0].detail.startswith("verify S3.TC4 again: ")
+    ws.record_verdicts([Verdict("S3.TC4", "PASS", label=label)], "probe:tower")
+    assert evaluate(ws).rule == "GO"
+    ws.record_verdicts([old], "probe:tower")
+    ws.untick("S3.TC4", ANA)
+    ws.tick("S3.TC4", ANA)
+    assert evaluate(ws).rule == "GO"
 
 
 def test_a_key_that_stands_twice_is_no_number(ws: Workspace) -> None:

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ ACTIONS = 150
 
 WRITER = """
 import sys
+import time
 from pathlib import Path
 from tui.roadmap.errors import Conflict, InvalidValue
 from tui.roadmap.workspace import Workspace
@@ -231,3 +233,32 @@ def drawn_of(ws: Workspace, count: int) -> object:
     state.clear()
     state.fold(ws.state.records[:count])
     return state
+
+
+@pytest.mark.parametrize("order", ["ours first", "theirs first"])
+def test_after_a_merge_with_a_fast_clock_what_is_done_next_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """One laptop is an hour ahead; the other's next action follows it in time, as in the file."""
+    for name in ("a", "b"):
+        Workspace.create(tmp_path / name)
+    base = (tmp_path / "a/state.jsonl").read_bytes()
+    (tmp_path / "b/state.jsonl").write_bytes(base)
+    now = time.time_ns()
+    monkeypatch.setattr("tui.roadmap.journal.time.time_ns", lambda: now + 3600 * 10**9)
+    Workspace.open(tmp_path / "a").tick("S0.T1", "user:ana")
+    monkeypatch.setattr("tui.roadmap.journal.time.time_ns", lambda: now)
+    Workspace.open(tmp_path / "b").tick("S0.T2", "user:bob")
+    ana, bob = (
+        (tmp_path / name / "state.jsonl").read_bytes().removeprefix(base) for name in ("a", "b")
+    )
+    merged = base + (bob + ana if order == "ours first" else ana + bob)
+    (tmp_path / "b/state.jsonl").write_bytes(merged)
+    ws = Workspace.open(tmp_path / "b")
+    assert ws.journal.chain.lines_of_work == 2
+    ws.untick("S0.T1", "user:bob")
+    again = Workspace.open(tmp_path / "b")
+    assert ws.state.value("tick", "S0.T1") == again.state.value("tick", "S0.T1") == "open"
+    assert not again.state.clashes
+    again.undo("user:bob")
+    assert Workspace.open(tmp_path / "b").state.value("tick", "S0.T1") == "done"

@@ -9,6 +9,7 @@ text that looks like one is refused, as is a metric that is named twice or turne
 from __future__ import annotations
 
 import math
+from itertools import combinations
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,6 +22,8 @@ METRICS = (
 )  # fmt: skip
 """Names of the ten metrics in rows and comparisons."""
 LOWER_IS_BETTER = ("code_vulnerability",)
+UNLIKELY = 20
+"""Times by which the mean of one arm may lie above that of the other, across 1."""
 ZERO = 1e-12
 """A mean of scores below it is a zero with rounding errors, and nothing is relative to that."""
 
@@ -37,6 +40,12 @@ class _Data(BaseModel):
 def _ordered(interval: Interval | None) -> None:
     if interval is not None and interval[0] > interval[1]:
         raise ValueError("an interval ends before it begins")
+
+
+def _mixed(control: float | None, experiment: float | None) -> bool:
+    """True where one mean can only be percent and the other only a share: 0.42 and 45."""
+    low, high = sorted((abs(control or 0), abs(experiment or 0)))
+    return ZERO < low <= 1 < high and high / low >= UNLIKELY
 
 
 class MetricResult(_Data):
@@ -62,6 +71,8 @@ class MetricResult(_Data):
         if not self.n and (self.control is not None or self.experiment is not None):
             raise ValueError("means of no sample")
         lower = self.name in LOWER_IS_BETTER
+        if self.name in METRICS and _mixed(self.control, self.experiment):
+            raise ValueError("one arm is in percent, the other a share of 1")
         if self.name in METRICS and (self.direction == "lower") is not lower:
             raise ValueError(f"{'lower' if lower else 'higher'} is better there")
         return self
@@ -98,6 +109,10 @@ class Comparison(_Data):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"{visible(twice)} is named twice")
+        arms = [set(self.runs.get(arm, ())) for arm in ("control", "experiment", "placebo")]
+        both = next((a & b for a, b in combinations(arms, 2) if a & b), None)
+        if both:
+            raise ValueError(f"run {visible(min(both)[:80])} stands in two arms")
         if any(metric.n > self.n for metric in self.metrics):
             raise ValueError("a metric has more samples than there are")
         return self

@@ -28,6 +28,7 @@ from tui.roadmap.poll import (
     rule_of,
 )
 from tui.roadmap.results import MAX_BYTES, PATH, Loaded, stage_comparison
+from tui.roadmap.trained import both_trained
 from tui.roadmap.values import clean_text
 
 if TYPE_CHECKING:
@@ -49,33 +50,6 @@ VULNERABILITY = "code_vulnerability"
 def needs_override(rule: str, outcome: str) -> bool:
     """True where an outcome goes against the rule. Holding never does, nor does stopping on a HOLD."""
     return outcome != "HOLD" and outcome != rule and not (outcome == "NO-GO" and rule == "HOLD")
-
-
-def _box_verdict(ws: Changes, box_id: str) -> bool | None:
-    """True for passed or ticked, False for failed, None while nothing is known.
-
-    A waived box, or one that does not apply, is none that was done.
-    """
-    verdict = ws.state.verdicts.get(box_id)
-    if verdict is not None and verdict.verdict == "FAIL":
-        return False
-    if verdict is not None and verdict.verdict == "PASS":
-        return True
-    return True if ws.state.value("tick", box_id) == "done" else None
-
-
-def _trained(ws: Changes) -> Criterion:
-    boxes = ("S3.TC4", "S3.TE4")
-    results = [_box_verdict(ws, box) for box in boxes]
-    passed = False if False in results else True if all(results) else None
-    done = sum(result is True for result in results)
-    known = [v for b in boxes if (v := ws.state.verdicts.get(b))]
-    proofs = [v.evidence for v in known if v.evidence]
-    return Criterion(
-        "C1", "Both models trained", f"{done} of 2", "2 of 2", judge(passed),
-        proofs[-1] if proofs else "", f"boxes {' and '.join(boxes)}", "S3.C1",
-        max((v.at for v in known), default=0),
-    )  # fmt: skip
 
 
 def _no_errors(ws: Changes, loaded: Loaded, trained: Criterion) -> Criterion:
@@ -190,7 +164,7 @@ def evaluate(ws: Changes, loaded: Loaded | None = None) -> GateReport:
     decision = ws.state.decision
     if not any(box.kind == "radio" for box in ws.document.boxes.values()):
         return GateReport((), "HOLD", decision, StrictReport((), "HOLD"))
-    trained = _trained(ws)
+    trained = both_trained(ws)
     improvement, significance, vulnerability, complete = _measured(ws, loaded)
     errors = _no_errors(ws, loaded, trained)
     criteria = (trained, improvement, significance, vulnerability, errors, complete)

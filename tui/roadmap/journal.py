@@ -141,8 +141,8 @@ class Journal(JournalReader):
         return self._store(fields)
 
     def _store(self, fields: Mapping[str, Any]) -> Record:
-        last = max((r.at for r in self.records[-1:]), default=0)
-        at = max(time.time_ns() // 1_000_000, last + 1)
+        # Later than all that it follows: the clock of a merged laptop may have been fast.
+        at = max(time.time_ns() // 1_000_000, self.newest + 1)
         from uuid6 import (
             uuid7,  # it asks importlib.metadata for its version: 15 ms that a start need not take
         )

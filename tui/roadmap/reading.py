@@ -33,6 +33,8 @@ class JournalReader:
 
     def _reset(self) -> None:
         self.records: list[Record] = []
+        self.newest = 0
+        """The latest time of any record, UTC ms; after a merge it need not be that of the last line."""
         self.problem = ""
         self.bad_line: BadText | None = None
         self.skipped: list[int] = []
@@ -163,6 +165,7 @@ class JournalReader:
                 if known is None:
                     self.lines[name] = raw
                     records.append(record)
+                    self.newest = max(self.newest, record.at)
                     self.chain.add(record, raw)
                 elif known.strip() != raw.strip():
                     raise BadLine("its id was used before")
@@ -195,6 +198,7 @@ class JournalReader:
                 record = record._replace(id=f"hand-{line_hash(bad.raw)[:16]}")
             self.lines[record.id] = bad.raw
             self.records.append(record)
+            self.newest = max(self.newest, record.at)
             self.chain.add(record, bad.raw)
         except BadLine:
             self.skipped.append(bad.number)
