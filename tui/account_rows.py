@@ -99,7 +99,7 @@ def budget_row(row: BudgetRow) -> Row:
         left = "?" if row.left is None else money_cell(row.left)
         text = _budget_text(
             clip(row.name, 10),
-            money_cell(row.planned),
+            "?" if row.unplanned else money_cell(row.planned),
             money_cell(row.actual),
             left,
             used,

@@ -139,7 +139,7 @@ def budget(run: Run, check: bool) -> None:
     total = summarize(ws.settings, ws.document, ws.state)
     rows: list[dict[str, Any]] = [
         {
-            "row": r.name, "planned": money_text(r.planned),
+            "row": r.name, "planned": None if r.unplanned else money_text(r.planned),
             "actual": None if r.actual is None else money_text(r.actual),
             "left": None if r.left is None else money_text(r.left),
             "used_percent": None if r.used is None else round(r.used, 1), "over": r.over,
@@ -166,7 +166,7 @@ def budget(run: Run, check: bool) -> None:
         used = "?" if r["used_percent"] is None else f"{r['used_percent']:.0f}%"
         word = "  OVER" if r["over"] else "  80%" if r["near"] else ""
         lines.append(
-            f"{r['row']:<10}{r['planned']:>9}{r['actual'] or 'unknown':>10}{r['left'] or '?':>10}"
+            f"{r['row']:<10}{r['planned'] or '?':>9}{r['actual'] or 'unknown':>10}{r['left'] or '?':>10}"
             f"{used:>7}  {r['notes']}{word}"
         )
     lines += [f"spent {data['spent']}: {total.status_sentence}"]

@@ -62,7 +62,8 @@ def budget_text(row: BudgetRow) -> str:
     """One row of the budget; what is not known says so."""
     actual = "unknown" if row.actual is None else f"{row.actual:.2f}"
     left = "unknown" if row.left is None else f"{row.left:.2f}"
-    return f"{row.name}: planned {row.planned:.2f}, actual {actual}, left {left}"
+    planned = "unknown" if row.unplanned else f"{row.planned:.2f}"
+    return f"{row.name}: planned {planned}, actual {actual}, left {left}"
 
 
 def cost_text(cost: Cost) -> str:

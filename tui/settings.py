@@ -255,6 +255,7 @@ def _checked(data: dict[str, Any]) -> Settings:
 
 def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
     """Checks the text of a settings file. Raises SettingsError naming file, line and key."""
+    text = text.removeprefix("\ufeff")
     try:
         data = tomllib.loads(text)
     except RecursionError:
@@ -264,6 +265,8 @@ def parse_settings(text: str, name: str = FILE_NAME) -> Settings:
         line = place.group(1) if place else str(text.count("\n") + 1)
         reason = re.sub(r"\s*\(at .*\)$", "", str(error))
         raise SettingsError(f"{name}:{line}: not valid TOML: {reason}") from None
+    except ValueError:  # Python reads no whole number of more than 4,300 digits
+        raise SettingsError(f"{name}: a number in it is too long") from None
     try:
         return _checked(data)
     except _Wrong as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.roadmap.budget import BudgetRow, BudgetSummary, find_row, summarize
+from tui.roadmap.budget import BudgetRow, BudgetSummary, amount_in, find_row, summarize
 from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
 from tui.roadmap.workspace import Workspace
 
@@ -135,3 +135,27 @@ def test_another_plan_has_its_own_table(tmp_path: Path) -> None:
     assert summary(none).planned_total == Decimal(269)
     with pytest.raises(UnknownId, match="no budget table"):
         none.add_cost("x", "1", ANA)
+
+
+@pytest.mark.parametrize(
+    ("cell", "amount"),
+    [("$1,000", "1000"), ("1.234,56 €", "1234.56"), ("€1,234.56", "1234.56"), ("1 234.50", "1234.50"),
+     ("1'000 CHF", "1000"), ("12,50", "12.50"), ("12,500", "12500"), ("1.234.567", "1234567"), ("-$5", "-5"),
+     ("($20)", "-20"), ("$-5.50", "-5.50"), ("~$2k", "2000"), ("Azure - $50", "50"), ("(est. $20)", "20"),
+     ("$0.50 (2 runs)", "0.50"), ("3-5", "3"), ("0", "0"), ("TBD", None), ("____", None), ("", None)],
+)  # fmt: skip
+def test_amounts_as_people_write_them(cell: str, amount: str | None) -> None:
+    assert amount_in(cell) == (None if amount is None else Decimal(amount))
+
+
+def test_a_row_without_a_plan_is_unknown_and_not_over(tmp_path: Path) -> None:
+    rows = "| A | TBD | $____ |\n| B | $0 | $____ |\n| C | $200 | $____ |\n"
+    text = f"## Money\n- [ ] a\n\n| Item | Budget | Actual |\n|---|---|---|\n{rows}"
+    settings = "[budget]\nwarn_at = 0.55\n"
+    ws = Workspace.create(tmp_path / "w", roadmap_text=text, settings_text=settings)
+    for row, amount in (("A", "5"), ("B", "5"), ("C", "110")):
+        ws.add_cost(row, amount, "user:ana")
+    a, b, c = summarize(ws.settings, ws.document, ws.state).rows
+    assert (a.unplanned, a.left, a.used, a.over) == (True, None, None, False)
+    assert (b.unplanned, b.left, b.over) == (False, Decimal(-5), True)
+    assert (c.used, c.near) == (55.0, True), "exactly at the share"

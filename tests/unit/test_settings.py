@@ -151,3 +151,9 @@ def test_a_start_does_without_pydantic() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["False", "False"]
+
+
+def test_a_byte_order_mark_is_passed_over_and_an_endless_number_is_said() -> None:
+    assert parse_settings("\ufeff[budget]\ntotal = 5\n").budget.total == Decimal(5)
+    with pytest.raises(SettingsError, match="a number in it is too long"):
+        parse_settings(f"[budget]\ntotal = {'9' * 5000}\n")

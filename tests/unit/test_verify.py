@@ -500,6 +500,10 @@ def test_selection(ws: Workspace) -> None:
         ('["A"]\nrule = "generated"\nstage = "S1"\ncommand = "rm"\n', r"x\.toml:4: A\.command"),
         ("[\n", r"x\.toml:\d+: not valid TOML"),
         ("A = 3\n", "must be one of"),
+        ("[S0.T1]\nrule = 'disk'\n", r'x\.toml:1: write \["S0\.T1"\], with the box in quotes'),
+        ('\ufeff# BOM\r\n["A"]\r\nrule = "nope"\r\n', r"x\.toml:2: A\.rule: there is no “nope”"),
+        (f"# x\n['A']\nlines = {'9' * 5000}\n", "a number is too long"),
+        (f"A = {'[' * 3000}{']' * 3000}\n", "nested too deeply"),
     ],
 )
 def test_bad_bindings_name_file_line_and_key(text: str, words: str) -> None:

@@ -102,11 +102,13 @@ class Bindings:
 def read_text(text: str, name: str = FILE_NAME) -> tuple[dict[str, Binding | None], list[Problem]]:
     """Item id to its binding (None takes one away), and everything that is wrong."""
     try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        data = tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError, too
         found = re.search(r"at line (\d+)", str(error))
         line = found.group(1) if found else str(text.count("\n") + 1)
         reason = re.sub(r"\s*\(at .*\)$", "", str(error))
+        if not isinstance(error, tomllib.TOMLDecodeError):
+            reason = "a number is too long, or it is nested too deeply"
         return {}, [Problem("", f"{name}:{line}", f"not valid TOML: {reason}")]
     bound: dict[str, Binding | None] = {}
     problems: list[Problem] = []
@@ -120,6 +122,11 @@ def read_text(text: str, name: str = FILE_NAME) -> tuple[dict[str, Binding | Non
             known = ", ".join(sorted(RULES))
             near = difflib.get_close_matches(str(rule), RULES, 1)
             guess = f"; did you mean {near[0]}?" if near else f": must be one of {known}"
+            if rule is None and isinstance(entry, dict) and _parts(entry):
+                inner = next(iter(entry))
+                text_ = f'write ["{item}.{inner}"], with the box in quotes'
+                problems.append(Problem(item, place, text_))
+                continue
             what = f"rule: there is no “{str(rule)[:40]}”" if rule else "rule: is missing"
             problems.append(Problem(item, place, f"{item}.{what}{guess}"))
         else:
@@ -129,6 +136,11 @@ def read_text(text: str, name: str = FILE_NAME) -> tuple[dict[str, Binding | Non
             except ValidationError as error:
                 problems += _invalid(error, item, text, name)
     return bound, problems
+
+
+def _parts(entry: dict[str, object]) -> bool:
+    """True for `[S0.T1]` without quotes: a table of tables."""
+    return bool(entry) and all(isinstance(value, dict) for value in entry.values())
 
 
 def _invalid(error: ValidationError, item: str, text: str, name: str) -> Iterable[Problem]:

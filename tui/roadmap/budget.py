@@ -17,7 +17,12 @@ from tui.roadmap.state import State
 from tui.roadmap.values import money_text
 from tui.settings import Settings
 
-_AMOUNT = re.compile(r"-?\$?\s*([\d,]+(?:\.\d+)?)")
+_AMOUNT = re.compile(
+    r"(?P<minus>(?:^|(?<=\s))[-−](?=[$€£¥]?\d))?(?P<bracket>\((?=[$€£¥]?\d))?[$€£¥]?[-−]?"
+    r"(?P<digits>\d{1,3}(?:[ \u00a0\u202f'’]\d{3})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)*)"
+    r"\s?(?P<thousands>k\b)?(?P<end>\))?",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class BudgetRow:
     field_id: str = ""
     near: bool = False
     """True where the share `warn_at` of the row is used up."""
+    unplanned: bool = False
+    """True where the plan names no amount; `planned` is then 0 and nothing is left or over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +117,26 @@ def computed_fields(document: Document) -> frozenset[str]:
     return frozenset(ids | {i for i in document.fields if i in ("BT.status", "BT.status_word")})
 
 
-def _planned(row: Row, column: int) -> Decimal:
-    cell = plain(row.cells[column]) if column < len(row.cells) else ""
-    amount = _AMOUNT.search(cell)
-    return Decimal(amount.group(1).replace(",", "")) if amount else Decimal(0)
+def _planned(row: Row, column: int) -> Decimal | None:
+    return amount_in(plain(row.cells[column])) if column < len(row.cells) else None
+
+
+def amount_in(text: str) -> Decimal | None:
+    """The first amount of a text, None without one: $1,000 and 1.234,56 €, 1 234.50, -$5, ($5), ~$2k.
+
+    A comma before one or two last digits is a decimal one, as is the later of two different signs.
+    """
+    found = _AMOUNT.search(text)
+    if found is None:
+        return None
+    digits = re.sub(r"[^\d.,]", "", found["digits"])
+    whole, sign, cents = digits, "", ""
+    if ("," in digits and "." in digits) or re.search(r"^\d+(?:\.\d+|,\d{1,2})$", digits):
+        place = max(digits.rfind(","), digits.rfind("."))
+        whole, sign, cents = digits[:place], ".", digits[place + 1 :]
+    amount = Decimal(re.sub(r"\D", "", whole) + sign + cents) * (1000 if found["thousands"] else 1)
+    negative = found["minus"] or re.search("[-−]", found[0]) or (found["bracket"] and found["end"])
+    return -amount if negative else amount
 
 
 def summarize(settings: Settings, document: Document, state: State) -> BudgetSummary:
@@ -125,22 +148,24 @@ def summarize(settings: Settings, document: Document, state: State) -> BudgetSum
         table, planned_at, actual_at = found
         name = plain(row.cells[0])
         entries = [c for c in state.costs if c.row == name and not c.voided]
-        planned = _planned(row, planned_at)
+        asked = _planned(row, planned_at)
+        planned = asked or Decimal(0)
         actual = sum((c.amount for c in entries), Decimal(0)) if entries else None
-        used = float(100 * actual / planned) if actual is not None and planned else None
+        used = 100 * actual / planned if actual is not None and planned > 0 else None
         rows.append(
             BudgetRow(
                 name=name,
                 planned=planned,
                 actual=actual,
-                left=None if actual is None else planned - actual,
-                used=used,
+                left=None if actual is None or asked is None else planned - actual,
+                used=None if used is None else float(used),
                 entries=len(entries),
                 notes=_note(table, row),
-                over=actual is not None and actual > planned,
+                over=actual is not None and asked is not None and actual > planned,
                 section_id=_section_id(document, name),
                 field_id=row.fields.get(actual_at, ""),
-                near=used is not None and used >= 100 * settings.budget.warn_at,
+                near=used is not None and used >= 100 * Decimal(str(settings.budget.warn_at)),
+                unplanned=asked is None,
             )
         )
     planned_total = sum((r.planned for r in rows), Decimal(0)) or settings.budget.total

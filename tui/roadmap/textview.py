@@ -116,12 +116,16 @@ def read(text: str, document: Document, base: State) -> list[Change]:
     if len(text) > MAX_TEXT:
         raise InvalidValue("The text is larger than 4 MiB.")
     try:
-        data = tomllib.loads(text)
+        data = tomllib.loads(text.removeprefix("\ufeff"))
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"\(at line (\d+), column \d+\)", str(error))
         number = found.group(1) if found else str(text.count("\n") + 1)
         said = re.sub(r"\s*\(at .*\)$", "", str(error))
         raise InvalidValue(f"Line {number}: {said[:1].lower()}{said[1:]}.") from None
+    except (ValueError, RecursionError):
+        raise InvalidValue(
+            "The text holds a number that is too long, or is nested too deeply."
+        ) from None
     changes: list[Change] = []
     for table, values in data.items():
         if table not in TABLES or not isinstance(values, dict):

@@ -18,7 +18,8 @@ _LIMIT = Decimal(10) ** 9
 
 def decimal(text: str, what: str) -> Decimal:
     """A finite number below a billion. Raises InvalidValue with one sentence."""
-    bare = text.strip().lstrip("+")
+    bare = text.strip()
+    bare = bare[1:] if re.match(r"\+[^+-]", bare) else bare
     if "," in bare:
         if not _GROUPS.fullmatch(bare):  # 13,10 is thirteen and a bit in half of the world
             raise InvalidValue(f"{what} needs a point before its decimals, not “{text[:40]}”.")

@@ -179,7 +179,7 @@ def row_detail(row: BudgetRow, costs: list[Cost]) -> Content:
     actual = "unknown: no entry yet" if row.actual is None else f"{row.actual:.2f}"
     parts: list[Part] = [(f"{row.notes}\n", DIM) if row.notes else ""]
     for label, text in (
-        ("planned", f"{row.planned:.2f}"), ("actual", actual),
+        ("planned", "unknown" if row.unplanned else f"{row.planned:.2f}"), ("actual", actual),
         ("left", "?" if row.left is None else f"{row.left:.2f}"),
         ("used", f"{row.used:.0f} %" if row.used is not None else "" if row.actual is None else "--"),
     ):  # fmt: skip
