@@ -72,14 +72,19 @@ def _body(answer: Any, limit: int, seconds: float) -> bytes:
 
 
 def _refusal(problem: urllib.error.HTTPError, path: str) -> MlflowError:
-    if problem.code == 503:
-        return MlflowError("MLflow is out of reach: the link to its host is down (answer 503)", 503)
     if 300 <= problem.code < 400:
         return MlflowError(f"MLflow answered {path} with a redirect, which is not followed", 300)
     try:
         text = _said(problem)
     except (OSError, http.client.HTTPException):
         text = ""
+    if problem.code == 503:
+        from agents.errors import NO_SERVICE
+
+        if NO_SERVICE in text:  # our own tunnel's page: the host is there, and MLflow is not
+            port = text[text.index(NO_SERVICE) :].partition(":")[0][:60]
+            return MlflowError(f"MLflow does not run: {port} of its host", 503)
+        return MlflowError("MLflow is out of reach: the link to its host is down (answer 503)", 503)
     return MlflowError(f"MLflow answered {problem.code} to {path}: {text}", problem.code)
 
 

@@ -138,7 +138,8 @@ def mlflow_line(name: str, tunnel: TunnelView | None, live: bool) -> Line:
     lamp = [(light.mark, PASS if light.ok else DIM if light.ok is None else FAIL)
             for light in tunnel.lights]  # fmt: skip
     words = ("up", PASS) if tunnel.ok else ("DOWN", FAIL)
-    end = tunnel.url if tunnel.ok else f"{clean(tunnel.trouble)}   M starts it"
+    # The next step stands before the reason, which may be longer than the line.
+    end = tunnel.url if tunnel.ok else f"M starts it   {clean(tunnel.trouble)}"
     return Line("mlflow:", (*lamp, (" ", ""), words, (f"  {end}", DIM if tunnel.ok else WARN)))
 
 

@@ -88,6 +88,10 @@ def points(first: int, last: int) -> dict[str, Any]:
         ((200, {"experiments": {"a": 1}}), "no list"),
         ((302, b"", ("Location", "http://127.0.0.1:9/steal")), "redirect"),
         ((503, b"link down"), "the link to its host is down"),
+        (
+            (503, b"<p>s: nothing answers on port 5000: [Errno 111]</p>"),
+            "not run: nothing .* 5000 of",
+        ),
     ],
 )
 def test_a_bad_answer_is_one_sentence(web: Web, answer: Any, said: str) -> None:

@@ -12,8 +12,9 @@ from agents import JobState, JobStatus
 from tui import rows, vocabulary
 from tui.account_rows import metric_head, metric_row
 from tui.job_rows import JobFigures, figures_row, head_row, job_figures
+from tui.lights import Light, TunnelView
 from tui.live import RunView
-from tui.overview_model import attention_block
+from tui.overview_model import attention_block, mlflow_line
 from tui.widgets.hint import packed
 from tui.widgets.status_header import HeaderModel, header_lines
 
@@ -106,3 +107,9 @@ def test_a_metric_keeps_its_improvement_in_a_narrow_terminal() -> None:
         assert head.rstrip().endswith("source") == (width >= 76)
         assert "+12.98%" in line.plain
         assert line.cell_length == width
+
+
+def test_the_next_step_for_mlflow_stands_before_a_long_reason() -> None:
+    why = "nothing answers on port 49543: [Errno 111] Connect call failed ('127.0.0.1', 49543)"
+    tunnel = TunnelView("server", "http://127.0.0.1:5000", (Light("socket", False, why),))
+    assert "M starts it" in mlflow_line("server", tunnel, True).text[:30]

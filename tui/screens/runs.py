@@ -123,7 +123,7 @@ class RunsScreen(ModalScreen[None]):
                 runs_page, self.base, ids, self.wanted, self.running, token
             )
         except (MlflowError, OSError) as problem:
-            self.problem = f"{problem}   r asks again"
+            self.problem = f"{problem}\nr asks again   esc, then M starts MLflow"
         else:
             self.problem = ""
             if anew:
@@ -167,7 +167,8 @@ class RunsScreen(ModalScreen[None]):
         drawn = self.fleet.tracked.runs.get(run.run_id) if run is not None else None
         problem = self.problem or (drawn.trouble if drawn is not None else "")
         if problem:
-            content = Content.styled(clean(problem), FAIL)
+            said, _, step = problem.partition("\n")
+            content = Content.assemble((clean(said), FAIL), "\n", clean(step))
         elif run is None:
             content = Content("" if self.busy else "no run matches   / other words   e experiment")
         else:
