@@ -14,6 +14,7 @@ from tui.roadmap.state import Cost, Decision, FieldValue
 from tui.rows import line_of
 from tui.vocabulary import DIM, FAIL, HEAD, OUTCOMES, PASS, STRONG, WARN, age, clip
 from tui.widgets.row_list import Row
+from tui.words import counted
 
 if TYPE_CHECKING:
     from tui.roadmap.comparison import MetricResult
@@ -120,7 +121,7 @@ def budget_total(summary: BudgetSummary) -> Row:
         used = (
             f"{100 * summary.spent / summary.planned_total:.0f}%" if summary.planned_total else ""
         )
-        note = f"{summary.unknown_rows} rows unknown" if summary.unknown_rows else ""
+        note = f"{counted(summary.unknown_rows, 'row')} unknown" if summary.unknown_rows else ""
         return Content.styled(
             _budget_text(
                 "Total",

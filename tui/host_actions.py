@@ -13,6 +13,7 @@ from tui.roadmap.errors import WorkspaceError
 from tui.roadmap.progress import section_progress
 from tui.saving import writes
 from tui.train_actions import TrainActions
+from tui.words import counted
 
 if TYPE_CHECKING:
     from agents import LinkChanged, LoginRequest
@@ -43,7 +44,7 @@ class HostActions(TrainActions):
             done.append(verdict.item)
             self.saved = f"verified {len(done)} of {len(wanted)}: {verdict.item} {verdict.verdict}"
 
-        self.saved = f"verifying {len(wanted)} boxes"
+        self.saved = f"verifying {counted(len(wanted), 'box', 'boxes')}"
         verdicts = await self.fleet.verify(wanted, shown)
         if not verdicts:
             self.saved = ""
@@ -96,7 +97,10 @@ class HostActions(TrainActions):
             self.notify(f"{event.host}: {event.detail}", severity="error", timeout=20, markup=False)
             return
         question = f"Trust the host key of {event.host}?"
-        detail = f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
+        detail = (
+            f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
+            " After a no, r asks again."
+        )
         if await self.push_screen_wait(ConfirmScreen(question, detail, unasked=True)):
             link.accept_host_key()
 
@@ -110,6 +114,8 @@ class HostActions(TrainActions):
         hint = "enter logs in   esc not now (r asks again)   kept in memory only"
         answers = await self.push_screen_wait(FormScreen(request.sentence(host), entries, hint))
         if link.pending_login is not request:
+            if answers is not None:  # it was typed for nothing
+                self.notify(f"{host} no longer waits for this; r asks again.", markup=False)
             return
         if answers is not None:
             link.answer_login(list(answers.values()))
@@ -118,10 +124,22 @@ class HostActions(TrainActions):
 
     @work(group="dialog", exit_on_error=False)
     async def stop_job(self, host: str, job_id: str) -> None:
-        """Ask, then stop."""
-        job = self.fleet.store.jobs.get((host, job_id))
+        """Ask, then stop. What is over, or not yet told of, is not asked about."""
+        from tui.fleet import ENDED
+
+        store, key = self.fleet.store, (host, job_id)
+        job, run = store.jobs.get(key), store.runs.get(key)
+        if job is None:
+            said = f"{host} has not told of this job yet: it can be stopped once the link is back."
+            if run is not None and run.end:
+                said = f"{job_id} is over."
+            self.notify(said, markup=False)
+            return
+        if str(job.state) in ENDED:
+            self.notify(f"{job_id} is over: {job.state}.", markup=False)
+            return
         detail = "SIGTERM; a training writes a checkpoint first."
-        if job is not None and job.backend == "queue":
+        if job.backend == "queue":
             detail = "What it runs now is stopped as well, and nothing more of it starts."
         if not await self.push_screen_wait(ConfirmScreen(f"Stop {job_id} on {host}?", detail)):
             return

@@ -14,6 +14,7 @@ from tui.later import later
 from tui.roadmap.costs import KINDS
 from tui.roadmap.workspace import WorkspaceError
 from tui.saving import writes
+from tui.words import counted
 
 if TYPE_CHECKING:
     from tui.energy import all_energy, book_energy, energy_cost
@@ -123,7 +124,9 @@ class MoneyActions(Actions):
             self.notify(str(error), severity="error", timeout=20, markup=False)
             return
         known = f", {parsed.duplicates} known already" if parsed.duplicates else ""
-        self.notify(f"{len(parsed.entries)} entries taken in{known}.", markup=False)
+        self.notify(
+            f"{counted(len(parsed.entries), 'entry', 'entries')} taken in{known}.", markup=False
+        )
         if record is not None:
             self.state_changed()
 

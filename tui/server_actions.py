@@ -11,6 +11,7 @@ from agents import AgentError
 from tui.actions import Actions
 from tui.later import later
 from tui.vocabulary import clip, size
+from tui.words import counted
 
 if TYPE_CHECKING:
     from agents import JobStatus
@@ -124,4 +125,6 @@ class ServerActions(Actions):
             return
         self.saved = "saved: adapter"
         place = target.relative_to(self.ws.root)
-        self.notify(f"{place}: {len(got.sums)} files, {size(got.size)}, checked", markup=False)
+        self.notify(
+            f"{place}: {counted(len(got.sums), 'file')}, {size(got.size)}, checked", markup=False
+        )

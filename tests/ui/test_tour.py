@@ -9,11 +9,12 @@ import pytest
 from textual.actions import parse
 from textual.widgets import Label, OptionList, Static
 
+from agents import JobState, JobStatus
 from tests.ui.conftest import until
 from tui import vocabulary
 from tui.app import GonogoApp
 from tui.roadmap.workspace import Workspace
-from tui.screens.dialogs import ChoiceScreen
+from tui.screens.dialogs import ChoiceScreen, ConfirmScreen
 from tui.screens.help import HelpScreen
 from tui.screens.live import LiveScreen
 from tui.screens.log import LogScreen
@@ -217,3 +218,20 @@ async def test_attention_opens_from_every_screen(workspace: Workspace) -> None:
             await until(pilot, lambda: isinstance(app.screen, ChoiceScreen), 5, f"on {room}")
             await pilot.press("escape")
             await until(pilot, lambda: isinstance(app.screen, Room), 5, "back")
+
+
+async def test_live_does_not_ask_to_stop_what_is_over(away: Workspace) -> None:
+    app = GonogoApp(away)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        app.fleet.store.jobs["tower", ID] = JobStatus(ID, "control", JobState.succeeded, code=0)
+        await pilot.press("5")
+        jobs = app.screen.query_one("#jobs", RowList)
+        await until(pilot, lambda: jobs.key, 20, "the job")
+        await pilot.press("X")
+        told = f"{ID} is over: succeeded."
+        await until(pilot, lambda: told in [n.message for n in app._notifications], 5, "told")
+        assert isinstance(app.screen, LiveScreen)
+        app.fleet.store.jobs["tower", ID] = JobStatus(ID, "control", JobState.running)
+        await pilot.press("X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen), 5, "it asks")

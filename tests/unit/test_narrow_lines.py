@@ -17,6 +17,7 @@ from tui.live import RunView
 from tui.overview_model import attention_block, mlflow_line
 from tui.widgets.hint import packed
 from tui.widgets.status_header import HeaderModel, header_lines
+from tui.words import counted
 
 ID = "control-s0-20260101-000000-abcd"
 
@@ -113,3 +114,9 @@ def test_the_next_step_for_mlflow_stands_before_a_long_reason() -> None:
     why = "nothing answers on port 49543: [Errno 111] Connect call failed ('127.0.0.1', 49543)"
     tunnel = TunnelView("server", "http://127.0.0.1:5000", (Light("socket", False, why),))
     assert "M starts it" in mlflow_line("server", tunnel, True).text[:30]
+
+
+def test_one_thing_is_no_plural() -> None:
+    assert [counted(n, "box", "boxes") for n in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
+    assert counted(1, "row") == "1 row"
+    assert counted(12, "row") == "12 rows"

@@ -10,6 +10,7 @@ from tui.roadmap.document import Document
 from tui.roadmap.state import FieldValue, State
 from tui.roadmap.values import money_text
 from tui.settings import Settings
+from tui.words import counted
 
 
 def _ledger(value: str, at: int = 0) -> FieldValue:
@@ -39,7 +40,7 @@ def _budget(document: Document, state: State, settings: Settings) -> dict[str, F
             out[total] = _ledger(money_text(summary.spent), at)
             notes = [i for column, i in line.fields.items() if column > actual]
             if notes and summary.unknown_rows:
-                text = f"{summary.unknown_rows} rows unknown"
+                text = f"{counted(summary.unknown_rows, 'row')} unknown"
                 out[notes[0]] = _ledger(text, at)
     if "BT.status" in document.fields:
         word = "over" if summary.left < Decimal(0) else "under"

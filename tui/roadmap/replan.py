@@ -16,6 +16,7 @@ from tui.roadmap.records import Record
 from tui.roadmap.state import State
 from tui.roadmap.writer import Fields
 from tui.settings import Settings
+from tui.words import counted
 
 Stamp = tuple[int, int, int]
 
@@ -162,7 +163,8 @@ class PlanChanges:
         if reading.many_lost and not confirmed:
             count = len(reading.lost)
             raise InvalidValue(
-                f"{count} boxes are gone from {name}: type yes to go on, or put the old text back."
+                f"{counted(count, 'box is', 'boxes are')} gone from {name}:"
+                " type yes to go on, or put the old text back."
             )
         agreed = reading.agreed({**pairs, **{made: old for old, made in matched.items()}})
         document, believed = agreed.document, self.state.baseline

@@ -35,6 +35,7 @@ from tui.roadmap.state import State
 from tui.roadmap.writer import Fields
 from tui.settings import Settings, load_settings
 from tui.settings_values import FILE_NAME
+from tui.words import counted
 
 if TYPE_CHECKING:
     from tui.roadmap.bindings import Bindings
@@ -146,8 +147,8 @@ class Workspace(Changes, PlanChanges, Mending):
             out.append(f"state.jsonl: accepted without checksum: line {', '.join(hand[:5])}.")
         for name, count in lost.copies(self.root, self.journal.lines, self.settled_copies):
             out.append(
-                f"{name} holds {count} records that state.jsonl lacks:"
-                f" `gonogo recover {name}` takes them back."
+                f"{name} holds {counted(count, 'record')} that state.jsonl lacks:"
+                f" `gonogo recover {name}` takes back what is missing."
             )
         for record in self.state.bad[:3]:
             out.append(f"state.jsonl line {record.line}: “{record.do}” makes no sense; left out.")

@@ -19,6 +19,7 @@ from tui import rows
 from tui.screens.unasked import Unasked
 from tui.widgets.hint import Hint
 from tui.widgets.row_list import RowList
+from tui.words import counted
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ class LinesScreen(ModalScreen[None]):
     def action_copy(self) -> None:
         """All lines."""
         self.app.copy_to_clipboard("\n".join(self.text_lines))
-        self.notify(f"Copied {len(self.text_lines)} lines.", markup=False)
+        self.notify(f"Copied {counted(len(self.text_lines), 'line')}.", markup=False)
 
     def action_close(self) -> None:
         """Back."""

@@ -153,12 +153,6 @@ class JobsScreen(Room):
         if str(job.state) in ENDED:
             self.notify(f"{job.job_id} is over: {job.state}.", markup=False)
             return
-        if key not in self.gonogo.fleet.store.jobs:
-            self.notify(
-                f"{key[0]} has not told of this job yet: it can be stopped once the link is back.",
-                markup=False,
-            )
-            return
         self.gonogo.stop_job(*key)
 
     @on(RowList.Moved, "#job-table")

@@ -21,6 +21,7 @@ from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, STRONG, WARN
 from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
+from tui.words import counted
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class ReconcileScreen(Unasked[Settled | None]):
             yield Static(id="pair", markup=False)
             if self.gone:
                 yield Label(
-                    f"{self.gone} boxes are gone. Is it the right file? Type yes to go on.",
+                    f"{counted(self.gone, 'box is', 'boxes are')} gone."
+                    " Is it the right file? Type yes to go on.",
                     classes="dialog--label",
                     markup=False,
                 )

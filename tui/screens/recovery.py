@@ -15,6 +15,7 @@ from tui.roadmap.describe import visible
 from tui.screens.unasked import Unasked
 from tui.vocabulary import DIM, FAIL, HEAD
 from tui.widgets.hint import Hint
+from tui.words import counted
 
 _SHOWN = 4000
 
@@ -50,7 +51,7 @@ class RecoveryScreen(Unasked[bool]):
                     Content.assemble(
                         (f"{self.file_name} line {bad.number}: ", HEAD), (f"{bad.reason}\n\n", FAIL),
                         f"{text}{cut}\n\n",
-                        (f"The {self.good} records before it are shown. {what}\n", DIM),
+                        (f"Shown: {counted(self.good, 'record')} before it. {what}\n", DIM),
                     ),
                     id="bad-line", markup=False,
                 )  # fmt: skip
