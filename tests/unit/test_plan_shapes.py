@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tui.roadmap.dates import proposals
 from tui.roadmap.document import Document
+from tui.roadmap.errors import InvalidValue
 from tui.roadmap.escapes import guard, guard_box, unguard, unguard_box
 from tui.roadmap.export import export_markdown
 from tui.roadmap.importer import read_filled
@@ -73,3 +75,42 @@ def test_ten_thousand_boxes_that_say_the_same_have_their_own_ids() -> None:
     taken = Taken(("a", "a-2"))
     assert [unique("a", taken) for _ in range(3)] == ["a-3", "a-4", "a-5"]
     assert taken.counted == {"a": 5}, "nothing is counted from the beginning again"
+
+
+DATES = """\
+# D
+
+## Stage 0: a
+- [ ] one
+
+Completed on: ___________
+Fertig, Datum: ___________
+Deadline (date): ___________
+"""
+
+
+def test_dates_as_plans_name_them(tmp_path: Path) -> None:
+    """Done is done by today; a deadline lies ahead. Weeks and other orders of the day are refused."""
+    ws = Workspace.create(tmp_path / "w", roadmap_text=DATES)
+    done, other, deadline = ws.document.fields.values()
+    assert {item.type for item in (done, other, deadline)} == {"date"}
+    for wrong in (
+        "2099-01-01",
+        "2026-W05-1",
+        "20260105",
+        "05.01.2026",
+        "01/05/2026",
+        "2023-02-29",
+        "２０２６-01-05",
+    ):
+        with pytest.raises(InvalidValue, match="must be YYYY-MM-DD, not after today"):
+            ws.set_field(done.id, wrong, ANA)
+    for right in ("2024-02-29", "2000-02-29"):
+        ws.set_field(other.id, right, ANA)
+    ws.set_field(deadline.id, "2099-12-31", ANA)
+    with pytest.raises(InvalidValue, match=r"must be YYYY-MM-DD\.$"):
+        ws.set_field(deadline.id, "soon", ANA)
+    ws.tick(next(iter(ws.document.boxes)), ANA)
+    (found,) = proposals(ws.document, ws.state)
+    assert found.field_id == done.id
+    assert found.question.startswith("Stage 0 complete. Completed on 20")

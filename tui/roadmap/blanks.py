@@ -18,6 +18,9 @@ _LEAD = re.compile(
     r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)?(?:\[[ xX]\][ \t]+)?(?:\*\*([^*]+?):?\*\*)?"
 )
 _NOTES = re.compile(r"[ \t]*\*\*(?:[^*]*\s)?Notes:?\*\*:?[ \t]*$", re.I)
+_DATE = re.compile(
+    r"\b(?:date|datum|fecha)\b|\b(?:completed|finished|signed|due|delivered) (?:on|by)$", re.I
+)
 _BULLET = re.compile(r"[ \t]*[-*+][ \t]*$")
 _CHOICE = re.compile(r"\*\*[^*]+\*\*\s+(Yes / No)\s*$")
 _BALANCE = re.compile(r"under/over")
@@ -54,7 +57,7 @@ def _type(before: str, after: str, label: str, length: int) -> FieldType:
         return "gb"
     if re.match(r"\s*under/over", after):
         return "money"
-    if re.search(r"\bdate\b", label, re.I):
+    if _DATE.search(label):
         return "date"
     if re.search(r"\burls?\b", label, re.I):
         return "url"

@@ -13,7 +13,7 @@ from tui.roadmap.progress import completion_ready
 from tui.roadmap.state import State
 from tui.roadmap.writer import local_day
 
-_DONE = re.compile(r"\b(date completed|completion date)\b", re.I)
+_DONE = re.compile(r"\b(date completed|completion date|completed on|finished on)\b", re.I)
 
 
 @dataclass(frozen=True, slots=True)

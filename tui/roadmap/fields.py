@@ -10,7 +10,7 @@ from tui.roadmap.budget import computed_fields
 from tui.roadmap.document import Field
 from tui.roadmap.errors import InvalidValue, UnknownId
 from tui.roadmap.records import Record
-from tui.roadmap.values import check_value, clean_text
+from tui.roadmap.values import check_value, clean_text, may_lie_ahead
 from tui.roadmap.writer import Fields, Writer
 
 
@@ -34,7 +34,7 @@ class FieldChanges(Writer):
         """The written form of a value, "" to clear. Raises UnknownId or InvalidValue with one sentence."""
         item = self._field(field_id)
         new = check_value(item, value)
-        if new and item.type == "date":
+        if new and item.type == "date" and not may_lie_ahead(item):
             self._after_start(item, new)
         return new
 

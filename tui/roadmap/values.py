@@ -13,6 +13,11 @@ from tui.roadmap.parts import Field
 MAX_TEXT = 2000
 _URL = re.compile(r"https?://[^\s/|<>\"]+\.?[^\s|<>\"]*$")
 _GROUPS = re.compile(r"-?\d{1,3}(,\d{3})+(\.\d*)?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_AHEAD = re.compile(
+    r"\b(due|deadline|target|planned|expected|event|delivery|launch|release)\b", re.I
+)
+"""Labels of dates that may lie ahead; the others say when something was done."""
 _LIMIT = Decimal(10) ** 9
 
 
@@ -104,13 +109,20 @@ def _choice(item: Field, value: str) -> str:
     raise InvalidValue(f"{item.label} must be {' or '.join(options)}.")
 
 
+def may_lie_ahead(item: Field) -> bool:
+    """True for a deadline and its like; other dates say when something was done."""
+    return bool(_AHEAD.search(item.label))
+
+
 def _date(item: Field, value: str, today: date) -> str:
-    try:
-        day = date.fromisoformat(value)
+    try:  # a week as in 2026-W05-1 is an ISO date as well
+        day = date.fromisoformat(value) if _DAY.fullmatch(value) else None
     except ValueError:
         day = None
-    if day is None or day > today or len(value) != 10:
-        raise InvalidValue(f"{item.label}: date must be YYYY-MM-DD, not after today.")
+    ahead = may_lie_ahead(item)
+    if day is None or (day > today and not ahead):
+        rest = "" if ahead else ", not after today"
+        raise InvalidValue(f"{item.label}: date must be YYYY-MM-DD{rest}.")
     return day.isoformat()
 
 
