@@ -7,11 +7,11 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic_core import from_json
 
 from pipeline.journal import parse_line
 from tui.bulk import LONGEST, pieces
@@ -164,10 +164,10 @@ def test_what_the_fast_parser_takes_it_takes_as_pythons_does() -> None:
             at = rng.randrange(len(line))
             line[at : at + rng.randrange(3)] = bytes(rng.choices(signs, k=rng.randrange(3)))
         try:
-            found = from_json(bytes(line), allow_inf_nan=False)
+            found = msgspec.json.decode(bytes(line))
         except ValueError:
             continue
         taken += 1
         assert repr(found) == repr(json.loads(bytes(line).decode()))
     assert taken > 2000
-    assert parse_line(sound) == from_json(sound)
+    assert parse_line(sound) == msgspec.json.decode(sound)

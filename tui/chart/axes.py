@@ -89,7 +89,7 @@ def label(value: float) -> str:
     if not math.isfinite(value):
         return str(value)
     size = abs(value)
-    if size < 1e-12:
+    if not size:
         return "0"
     if size < 1e-3 or size >= 0.9995e9:
         return _scientific(value)

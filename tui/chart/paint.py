@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tui.chart import legend
 from tui.chart.axes import clock, duration, labels, log_ticks, ticks
 from tui.chart.difference import Comparison
+from tui.chart.fitting import clipped
 from tui.chart.plot import Plot, column_of, difference_plot, measure
 from tui.chart.raster import BLANK, BoolArray, Window, raster_bounds, to_codes
 from tui.chart.view import AXIS_NAMES, LETTERS, CurveLine, View, extent, pair_of
@@ -112,17 +113,18 @@ def picture(
     head = 1 + (view.cross is not None)
     room = height - head - 2
     if inner < 8 or room < 2:
-        return [[(f" {title}: no room to draw", "note")]]
+        return [[(clipped(f" {title}: no room to draw", width), "note")]]
     plot = measure(lines, view, inner)
     if plot is None:
         why = empty
         if extent(lines, "step") is not None:
             known = extent(lines, view.axis) is not None
-            why = "nothing to draw here" if known else f"the runs tell no {AXIS_NAMES[view.axis]}"
-        return [[(f" {title}: {why}", "note")]]
+            why = "nothing to draw here" + (", f shows all" if view.zoom else "")
+            why = why if known else f"the runs tell no {AXIS_NAMES[view.axis]}"
+        return [[(clipped(f" {title}: {why}", width), "note")]]
     rows: Rows = [legend.legend(lines, view, title, plot, pen.ascii, width)]
     if view.cross is not None:
-        rows.append(legend.readout(lines, view))
+        rows.append(legend.readout(lines, view, pen.ascii, width))
     lower = 0
     found = None
     pair = pair_of(lines)
@@ -134,7 +136,7 @@ def picture(
         lower = max(3, room // 3)
     rows += _panel(plot, lines, view, inner, room - lower, pen)
     if lower:
-        rows.append(legend.difference_line(found, inner + LEFT))
+        rows.append(legend.difference_line(found, lines, inner + LEFT))
         if below is None:
             rows += [[("", "note")] for _ in range(lower - 1)]
         else:

@@ -16,7 +16,7 @@ import numpy as np
 from tui.chart.ema import FloatArray
 from tui.chart.paint import Rows
 from tui.chart.series import Branch
-from tui.chart.view import AXIS_NAMES, CurveLine, View, extent
+from tui.chart.view import CurveLine, View, extent
 from tui.files import check_target, write_file
 from tui.roadmap.errors import NotSaved
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 FORMATS = (".svg", ".png", ".csv", ".txt")
-COLORS = ("#1f77b4", "#b8860b", "#2ca02c", "#d62728")
 TERMINAL: Mapping[str, str] = {
     "axis": "bright_black", "title": "bold", "note": "italic bright_black", "mark": "bold red",
     "band": "red", "cross": "bold", "difference": "bold green", "interval": "green",
@@ -79,7 +78,7 @@ def save(
     elif kind == ".svg":
         data = picture_svg(rows, title).encode()
     elif kind == ".png":
-        data = picture_png(lines, view, title)
+        data = _png(lines, view, title)
     else:
         data = (plain(rows) + "\n").encode()
     try:
@@ -113,9 +112,10 @@ def rich_text(rows: Rows) -> Text:
 def picture_svg(rows: Rows, title: str) -> str:
     """The chart as it is seen. The picture loads nothing from the network: rich's font links are cut."""
     from rich._export_format import CONSOLE_SVG_FORMAT
+    from rich.cells import cell_len
     from rich.console import Console
 
-    width = max(sum(len(part) for part, _ in row) for row in rows)
+    width = max(sum(cell_len(part) for part, _ in row) for row in rows)
     console = Console(
         record=True, width=max(20, width), file=io.StringIO(), force_terminal=True, no_color=False
     )
@@ -124,40 +124,17 @@ def picture_svg(rows: Rows, title: str) -> str:
     return console.export_svg(title=title, code_format=form)
 
 
-def picture_png(lines: tuple[CurveLine, ...], view: View, title: str) -> bytes:
-    """The curves by matplotlib, 1600 x 900 dots: raw thin, smoothed thick, abandoned branches dotted."""
+def _png(lines: tuple[CurveLine, ...], view: View, title: str) -> bytes:
+    from tui.chart.png import picture_png
+
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        return picture_png(lines, view, title)
     except ImportError as error:
         raise SaveError(
             "PNG needs matplotlib (pip install matplotlib); SVG, CSV and TXT need nothing more."
         ) from error
-    figure = Figure(figsize=(16, 9), dpi=100, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for line in lines:
-        x, color = line.positions(view.axis), COLORS[line.color % len(COLORS)]
-        if not len(x):
-            continue
-        for branch in line.series.branches:
-            axes.plot(line.positions(view.axis, branch), branch.y, ":", color=color, alpha=0.5)
-        axes.plot(x, line.series.y, color=color, linewidth=0.8, alpha=0.4 if view.weight else 1.0)
-        if view.weight:
-            axes.plot(x, line.series.smooth, color=color, linewidth=2)
-        axes.plot([], [], color=color, linewidth=2, label=line.name.replace("$", r"\$"))
-    whole = extent(lines, view.axis)
-    if whole is not None:
-        axes.set_xlim(*view.visible(whole))
-    if view.log_y:
-        axes.set_yscale("log", nonpositive="mask")
-    smoothed = f", smoothing {view.weight:g}" if view.weight else ""
-    axes.set(xlabel=AXIS_NAMES[view.axis], title=title + smoothed)
-    axes.grid(alpha=0.3)
-    axes.legend()
-    out = io.BytesIO()
-    canvas.print_png(out)  # type: ignore[no-untyped-call]
-    return out.getvalue()
+    except (ValueError, TypeError, OverflowError, MemoryError) as error:  # nothing it can scale
+        raise SaveError(f"PNG cannot show these points ({error}); save SVG or CSV.") from error
 
 
 CSV_HEAD = ("run", "arm", "attempt", "step", "seconds", "utc", "tokens", "value", "smoothed")

@@ -236,6 +236,16 @@ class Series:
             self._tokens.extend(np.zeros(len(self._x)))
         return self._tokens
 
+    def frozen(self) -> Series:
+        """A copy that stays as it is, for another thread to read."""
+        made, size = Series(self.name, self.weight), len(self._y)
+        made._x, made._t, made._y = (c.copy(size) for c in (self._x, self._t, self._y))
+        made._tokens = None if self._tokens is None else self._tokens.copy(size)
+        made._smooth.extend(self.smooth)
+        made._bad, made.branches = list(self._bad), list(self.branches)
+        made.rewinds, made.generation = self.rewinds, self.generation
+        return made
+
     def resmooth(self, weight: float) -> None:
         """Smooth everything anew with another weight. ValueError outside [0, 1)."""
         self._ema = Ema(weight)

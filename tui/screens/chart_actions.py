@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -121,9 +122,10 @@ class ChartActions(Widget):
             self.notify(f"{values['name']} lies outside exports/.", severity="error", markup=False)
             return
         try:
-            # The curves may grow meanwhile: what is not yet there is simply not saved.
+            # The curves grow and are smoothed anew meanwhile: the other thread gets a copy.
+            lines = tuple(replace(line, series=line.series.frozen()) for line in chart.lines)
             size = await asyncio.to_thread(
-                save, path, chart.lines, chart.view, chart.rows(), chart.title, app.ws.root
+                save, path, lines, replace(chart.view), chart.rows(), chart.title, app.ws.root
             )
         except SaveError as problem:
             self.notify(str(problem), severity="error", markup=False)

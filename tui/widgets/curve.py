@@ -90,6 +90,7 @@ class Curve(Widget, can_focus=True):
         self._drawn: object = None
         self._drawn_size = Size(0, 0)
         self._dragged: int | None = None
+        self._moved = False
         self._comparison: Comparison | None = None
 
     def show(self, lines: tuple[CurveLine, ...]) -> None:
@@ -294,7 +295,7 @@ class Curve(Widget, can_focus=True):
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Begin of a click or of a drag."""
-        self._dragged = event.x
+        self._dragged, self._moved = event.x, False
         self.capture_mouse()
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
@@ -304,7 +305,7 @@ class Curve(Widget, can_focus=True):
             return
         if self._dragged is not None and event.x != self._dragged:
             self.view.pan((self._dragged - event.x) * self._cell, whole)
-            self._dragged = event.x
+            self._dragged, self._moved = event.x, True
             self._changed()
         elif self._dragged is None and self.view.cross is not None:
             self._point(event.x)
@@ -315,8 +316,9 @@ class Curve(Widget, can_focus=True):
         self.release_mouse()
 
     def on_click(self, event: events.Click) -> None:
-        """The crosshair on the point under the pointer."""
-        self._point(event.x)
+        """The crosshair on the point under the pointer; the end of a drag is no click."""
+        if not self._moved:
+            self._point(event.x)
 
     def _point(self, column: int) -> None:
         under = self._under(column)
