@@ -53,7 +53,7 @@ def _parsed(lines: list[bytes]) -> list[Any] | None:
         return None
     try:
         return list(map(_parse, lines))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

@@ -66,7 +66,9 @@ def damaged(rng: random.Random, line: bytes) -> bytes:
         return line + b"\r"
     if kind == 5:
         return line[:-1] + b', "pad": "' + b"x" * rng.choice((LONGEST, 300_000)) + b'"}'
-    return rng.choice((b"", b"  ", b"null", b"[1, 2]", b"7", b'"point"', b"\xef\xbb\xbf" + line))
+    return rng.choice(
+        (b"", b"  ", b"[" * 3000, b"null", b"[1, 2]", b"7", b'"point"', b"\xef\xbb\xbf" + line)
+    )
 
 
 def journal(seed: int) -> bytes:
