@@ -20,7 +20,7 @@ else:
 TRYING = ("connecting", "authenticating", "bootstrapping")
 
 MEMORY_QUANTUM = 2**26
-"""VRAM and RAM are drawn with one decimal of a GiB; 64 MiB is finer than that shows."""
+"""VRAM and RAM in use are drawn with one decimal of a GiB; 64 MiB is finer than that shows."""
 
 
 def _int(value: float | None) -> int | None:
@@ -28,7 +28,7 @@ def _int(value: float | None) -> int | None:
 
 
 def _memory(value: int | None) -> int | None:
-    return None if value is None else value // MEMORY_QUANTUM * MEMORY_QUANTUM
+    return None if value is None else round(value / MEMORY_QUANTUM) * MEMORY_QUANTUM
 
 
 CLOCK_QUANTUM = 15
@@ -43,25 +43,40 @@ def _history(values: Iterable[float | None]) -> tuple[float | None, ...]:
     return tuple(None if v is None else round(v / 5) * 5.0 for v in values)
 
 
+DRAWN = {
+    "util": "util", "mem_used": "VRAM", "temp_c": "temperature", "power_w": "power", "clock_mhz": "clock",
+}  # fmt: skip
+"""What a missing value is called on the panel."""
+
+
+def _reason(gpu: Gpu) -> str:
+    """Why values are missing, each reason once with the values that it is of; two of them at most."""
+    names: dict[str, list[str]] = {}
+    for field, name in DRAWN.items():
+        if field in gpu.reasons:
+            names.setdefault(gpu.reasons[field].strip("[] "), []).append(name)
+    whole = len(names) == 1 and len(next(iter(names.values()))) == len(DRAWN)
+    said = [text if whole else f"{', '.join(of)}: {text}" for text, of in names.items()]
+    return "; ".join(said[:2])
+
+
 def gpu_model(
     gpu: Gpu, host: HostView, job: tuple[int, bool] | None = None, peak: int | None = None
 ) -> GpuModel:
     """One card, rounded so that nothing repaints without a visible change."""
-    drawn = ("util", "mem_used", "temp_c", "power_w", "clock_mhz")
-    reasons = [f"{name}: {gpu.reasons[name]}" for name in drawn if name in gpu.reasons]
     history = host.utils.get(card_key(gpu), ())
     return GpuModel(
         index=gpu.index,
         name=gpu.name,
         util=_int(gpu.util),
         mem_used=_memory(gpu.mem_used),
-        mem_total=_memory(gpu.mem_total),
+        mem_total=gpu.mem_total,
         mem_peak=_memory(peak),
         temp_c=_int(gpu.temp_c),
         power_w=_int(gpu.power_w),
         power_limit_w=_int(gpu.power_limit_w),
         simulated=gpu.simulated,
-        reason="; ".join(reasons[:2]),
+        reason=_reason(gpu),
         clock_mhz=_clock(gpu.clock_mhz),
         clock_mem_mhz=_int(gpu.clock_mem_mhz),
         throttle=gpu.throttle,
@@ -155,7 +170,7 @@ def host_chip_model(host: HostView, now: float, now_ms: int) -> HostChip:
         silent_for=silent,
         temp_c=_int(gpu.temp_c) if gpu else None,
         vram_used=_memory(gpu.mem_used) if gpu else None,
-        vram_total=_memory(gpu.mem_total) if gpu else None,
+        vram_total=gpu.mem_total if gpu else None,
         disk_free=gauge.disk.free // 10**9 * 10**9 if gauge and gauge.disk.free else None,
         simulated=bool(gpu and gpu.simulated),
         stale=not host.fresh(now),

@@ -74,6 +74,30 @@ def test_two_of_a_kind_are_told_apart() -> None:
     assert panel_lines(gauge_model(store.hosts["tower"], 0.0), 120)[1].plain.startswith("RTX 4070")
 
 
+@pytest.mark.parametrize(
+    ("card", "shown"),
+    [
+        (dict.fromkeys(("util", "mem_used", "temp_c", "power_w", "clock_mhz"), "[GPU is lost]"),
+         "GPU is lost"),
+        ({"util": "Not Supported", "clock_mhz": "Not Supported", "power_w": "[N/A]"},
+         "util, clock: Not Supported; power: N/A"),
+        ({"energy_j": "Not Supported"}, ""),
+    ],
+)  # fmt: skip
+def test_a_reason_is_said_once_with_what_it_is_of(card: dict[str, str], shown: str) -> None:
+    store = LiveStore(clock=lambda: 0.0)
+    store.gauge_arrived("tower", gauge({**A, **dict.fromkeys(card), "reasons": card}))
+    assert gauge_model(store.hosts["tower"], 0.0).gpus[0].reason == shown
+
+
+def test_a_card_of_12_gib_has_12_gib() -> None:
+    """Sold as 12 GB, 12282 MiB: what never changes needs no rounding down."""
+    store = LiveStore(clock=lambda: 0.0)
+    mib = 2**20
+    store.gauge_arrived("tower", gauge({**A, "mem_used": 7167 * mib, "mem_total": 12282 * mib}))
+    assert "7.0/12.0" in panel_lines(gauge_model(store.hosts["tower"], 0.0), 120)[2].plain
+
+
 def test_the_peak_is_the_jobs_and_no_game_from_before() -> None:
     store = LiveStore(clock=lambda: 0.0)
     host = store.add_host("tower", "")

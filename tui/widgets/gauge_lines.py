@@ -165,9 +165,10 @@ def head_line(model: GaugeModel) -> Content:
 def gpu_lines(gpu: GpuModel, model: GaugeModel, tone: str, inner: int) -> list[Content]:
     """Utilisation line and VRAM line of one card."""
     name = gpu.name.removeprefix("Simulated ").removeprefix("NVIDIA ").removeprefix("GeForce ")
+    label_width = 12 if inner < 100 else 18
     if len(model.gpus) > 1:
         name = f"{gpu.index} {name}"  # two of a kind
-    label_width = 12 if inner < 100 else 18
+        label_width += 1
     bar_width = max(8, min(28, inner - 78))
     mark = "SIMULATED " if gpu.simulated else ""
     util = "  —" if gpu.util is None else f"{gpu.util:>3}"
