@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT = 256 * 1024
 START_GRACE_MS = 60_000
+SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash", "/usr/bin/env")
 UNREADABLE = "%s on the host cannot be read: it is damaged or was changed by hand"
 
 
@@ -112,7 +113,17 @@ def describe_end(status: dict[str, Any], ended: dict[str, Any]) -> None:
         status["state"] = "succeeded"
     else:
         status["state"] = "failed"
-        status["detail"] = status["detail"] or "exit code %s" % code
+        status["detail"] = status["detail"] or "exit code %s" % code + _hint(status, code)
+
+
+def _hint(status: dict[str, Any], code: Any) -> str:
+    """A container's shell ends so where the program itself could not be executed."""
+    argv = status["argv"]
+    if status["backend"] != "docker" or not argv or argv[0] in SHELLS:
+        return ""
+    if code == 127:
+        return ": the image has no program %s" % argv[0]
+    return ": %s in the image cannot be executed" % argv[0] if code == 126 else ""
 
 
 def describe_open(

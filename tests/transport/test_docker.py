@@ -373,3 +373,31 @@ async def test_a_paused_job_says_so_and_can_be_stopped(docked, engine, make_link
     await wait_until(lambda: link._jobs.known[job.job_id].detail == "paused")
     assert link._jobs.known[job.job_id].state is JobState.running
     assert (await link.stop_job(job.job_id, 1)).state is JobState.stopped
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "detail"),
+    [
+        (("no-such-program",), 127, "exit code 127: the image has no program no-such-program"),
+        (("/tmp",), 126, "exit code 126: /tmp in the image cannot be executed"),
+    ],
+)
+async def test_a_program_that_the_image_lacks_is_named(
+    argv, code, detail, docked, make_link, wait_until
+):
+    watched = make_link()
+    link = await watched.live()
+    job = await link.start_job(JobSpec("job", argv, container=box()))
+    status = await ended(watched, job.job_id, wait_until)
+    assert (status.state, status.code, status.detail) == (JobState.failed, code, detail)
+
+
+async def test_a_container_killed_by_hand_is_no_lack_of_memory(
+    docked, engine, make_link, wait_until
+):
+    watched = make_link()
+    link = await watched.live()
+    job = await link.start_job(shell("sleep 60"))
+    engine.docker("kill", f"gonogo-{job.job_id}")
+    status = await ended(watched, job.job_id, wait_until)
+    assert (status.state, status.detail) == (JobState.failed, "ended by SIGKILL")
