@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import click
 from tui.cli_common import Run, common
 from tui.files import write_file
 from tui.roadmap.errors import InvalidValue, UnknownId
-from tui.roadmap.values import money_text
+from tui.roadmap.values import money_sign, money_text
 from tui.roadmap.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -64,12 +65,13 @@ def cost(
     else:
         ws = run.open()
         record = ws.add_cost(row, amount, run.actor(ws), note, day, kind)
-        run.saved(record, f"{dollars(record.data['new']['amount'])} to {record.item}")
+        run.saved(record, f"{signed(record.data['new'])} to {record.item}")
 
 
-def dollars(amount: str) -> str:
-    """13.10 as $13.10, -2.50 as -$2.50."""
-    return f"-${amount[1:]}" if amount.startswith("-") else f"${amount}"
+def signed(new: Mapping[str, Any]) -> str:
+    """The amount of an entry, 13.10 as $13.10, -2.50 as -$2.50."""
+    amount, sign = str(new["amount"]), money_sign(str(new.get("currency", "USD")))
+    return f"-{sign}{amount[1:]}" if amount.startswith("-") else f"{sign}{amount}"
 
 
 def _import(run: Run, name: str | None, row: str) -> None:
@@ -171,7 +173,10 @@ def budget(run: Run, check: bool) -> None:
         )
     lines += [f"spent {data['spent']}: {total.status_sentence}"]
     lines += [f"forecast {f.sentence}" for f in found]
-    lines += [f"expected in all ${money_text(expected)}", *(f"! {warning}" for warning in warnings)]
+    lines += [
+        f"expected in all {total.sign}{money_text(expected)}",
+        *(f"! {warning}" for warning in warnings),
+    ]
     run.answer(data, "\n".join(lines))
     if check and total.spent > total.limit:
         sys.exit(PAST_LIMIT)
@@ -202,7 +207,7 @@ def energy(run: Run, job: str | None, book: bool, row: str) -> None:
         for e in data
     ]
     if book:
-        lines = [f"saved: ${r['new']['amount']} to {r['item']}" for r in records]
+        lines = [f"saved: {signed(r['new'])} to {r['item']}" for r in records]
     run.answer(
         {"jobs": data, "records": records}, "\n".join(lines) or "no energy is known of any job"
     )

@@ -112,7 +112,8 @@ def _overview(run: Run, ws: Workspace) -> None:
             if s["total"]
         ),
         f"gate: {signed}; the rule says {report.rule}",
-        f"budget: ${money_text(money.spent)} of ${money_text(money.planned_total)}, {money.status_sentence}",
+        f"budget: {money.sign}{money_text(money.spent)} of {money.sign}{money_text(money.planned_total)},"
+        f" {money.status_sentence}",
         *(f"! {warning}" for warning in ws.warnings),
     ]
     run.answer(data, "\n".join(lines))

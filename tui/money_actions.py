@@ -12,6 +12,7 @@ from textual import work
 from tui.actions import Actions
 from tui.later import later
 from tui.roadmap.costs import KINDS
+from tui.roadmap.values import money_sign
 from tui.roadmap.workspace import WorkspaceError
 from tui.saving import writes
 from tui.words import counted
@@ -70,12 +71,13 @@ class MoneyActions(Actions):
             return lambda v: problem(lambda: self.ws.cost_fields(entry(**{key: v})))
 
         rows = f"Budget row: {names[0]} to {names[-1]}, or a stage's id as S3"
+        currency = money_sign(self.ws.settings.budget.currency).strip()
         form = FormScreen(
             "Add a cost",
             [
                 Entry("row", rows, current, check=check("row")),
                 Entry(
-                    "amount", "Amount in $ (0 must be typed; negative is a refund)", "", "13.10",
+                    "amount", f"Amount in {currency} (0 must be typed; negative is a refund)", "", "13.10",
                     check("amount"),
                 ),
                 Entry("note", "Note", "", "what it was for", check("note")),
@@ -156,7 +158,11 @@ class MoneyActions(Actions):
         choices = []
         for origin, energy in found.items():
             amount = energy_cost(energy, price)
-            money = "price unknown" if amount is None else f"${amount}"
+            money = (
+                "price unknown"
+                if amount is None
+                else f"{money_sign(self.ws.settings.budget.currency)}{amount}"
+            )
             note = " simulated" * energy.simulated + " running" * (not energy.ended)
             choices.append(
                 (origin, f"{energy.name or energy.job_id}  {energy.kwh:.3f} kWh  {money}{note}")

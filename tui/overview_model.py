@@ -263,9 +263,10 @@ def attention_block(found: Sequence[Attention]) -> Block:
 
 def money_line(money: BudgetSummary, warn_at: float) -> Line:
     """Spent, plan and limit, with a word where one of them is nearly or wholly used up."""
+    sign = money.sign
     parts: list[Part] = [
-        (f"${money.spent:.2f}", STRONG),
-        (f" spent of ${money.planned_total:.0f} planned, limit ${money.limit:.0f}", ""),
+        (f"{sign}{money.spent:.2f}", STRONG),
+        (f" spent of {sign}{money.planned_total:.0f} planned, limit {sign}{money.limit:.0f}", ""),
     ]
     warnings = limit_warnings(money, warn_at)
     if warnings:

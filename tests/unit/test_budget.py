@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.test_state_guards import gonogo
+from tui.roadmap.attention import attention
 from tui.roadmap.budget import BudgetRow, BudgetSummary, amount_in, find_row, summarize
 from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
+from tui.roadmap.forecast import limit_warnings
 from tui.roadmap.workspace import Workspace
 
 ANA = "user:ana"
@@ -159,3 +162,19 @@ def test_a_row_without_a_plan_is_unknown_and_not_over(tmp_path: Path) -> None:
     assert (a.unplanned, a.left, a.used, a.over) == (True, None, None, False)
     assert (b.unplanned, b.left, b.over) == (False, Decimal(-5), True)
     assert (c.used, c.near) == (55.0, True), "exactly at the share"
+
+
+def test_another_currency_is_named_wherever_money_is_said(tmp_path: Path) -> None:
+    settings = 'user = "ana"\n[budget]\ncurrency = "EUR"\nlimit = 10\n'
+    ws = Workspace.create(tmp_path / "w", settings_text=settings)
+    ws.add_cost("S3", "13.10", ANA)
+    total = summary(ws)
+    said = [total.status_sentence, *limit_warnings(total, 0.8), *(a.text for a in attention(ws))]
+    for words in (("status",), ("cost", "S2", "-2.50", "--kind", "refund"), ("budget",), ("cost",)):
+        done = gonogo(ws.root, *words)
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    own = [line for text in said for line in text.split("\n") if not line.startswith("  ")]
+    assert not [line for line in own if "$" in line], "only the plan's own headings say $"
+    assert any("EUR 3.10 past the limit" in text for text in said)
+    assert any("saved: -EUR 2.50 to Stage 2" in text for text in said)

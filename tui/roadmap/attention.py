@@ -80,13 +80,16 @@ def _fields(ws: Changes) -> Iterator[Attention]:
 
 def _money(ws: Changes) -> Iterator[Attention]:
     summary = summarize(ws.settings, ws.document, ws.state)
+    sign = summary.sign
     for warning in limit_warnings(summary, ws.settings.budget.warn_at):
-        yield Attention("money", "BT", f"${summary.spent:.2f} spent: {warning}")
+        yield Attention("money", "BT", f"{sign}{summary.spent:.2f} spent: {warning}")
     for row in summary.rows:
         if row.over:
-            yield Attention("OVER", row.name, f"${row.actual:.2f} of ${row.planned:.2f} planned")
+            yield Attention(
+                "OVER", row.name, f"{sign}{row.actual:.2f} of {sign}{row.planned:.2f} planned"
+            )
         elif row.near and row.used is not None:
-            yield Attention("money", row.name, f"{row.used:.0f}% of ${row.planned:.2f} used")
+            yield Attention("money", row.name, f"{row.used:.0f}% of {sign}{row.planned:.2f} used")
 
 
 def _dates(ws: Changes) -> Iterator[Attention]:

@@ -14,7 +14,7 @@ from tui.roadmap.errors import UnknownId
 from tui.roadmap.labels import plain
 from tui.roadmap.parts import Row, Table
 from tui.roadmap.state import State
-from tui.roadmap.values import money_text
+from tui.roadmap.values import money_sign, money_text
 from tui.settings import Settings
 
 _AMOUNT = re.compile(
@@ -58,6 +58,11 @@ class BudgetSummary:
     unknown_rows: int
     currency: str
     status_sentence: str
+
+    @property
+    def sign(self) -> str:
+        """What stands before an amount."""
+        return money_sign(self.currency)
 
 
 def _column(table: Table, *names: str) -> int | None:
@@ -180,7 +185,12 @@ def summarize(settings: Settings, document: Document, state: State) -> BudgetSum
         settings.budget.goal,
         unknown,
         settings.budget.currency,
-        status_sentence(planned_total - spent, settings.budget.limit - spent, unknown),
+        status_sentence(
+            planned_total - spent,
+            settings.budget.limit - spent,
+            unknown,
+            money_sign(settings.budget.currency),
+        ),
     )
 
 
@@ -189,14 +199,14 @@ def _note(table: Table, row: Row) -> str:
     return plain(row.cells[column]) if column is not None and column < len(row.cells) else ""
 
 
-def status_sentence(left: Decimal, headroom: Decimal, unknown: int) -> str:
+def status_sentence(left: Decimal, headroom: Decimal, unknown: int, sign: str = "$") -> str:
     """How the money stands, with what is not known yet."""
     if left == 0:
         text = "exactly on budget"
     else:
-        text = f"${money_text(abs(left))} {'under' if left > 0 else 'over'} budget"
+        text = f"{sign}{money_text(abs(left))} {'under' if left > 0 else 'over'} budget"
     if headroom <= 0:
-        text += f", ${money_text(-headroom)} past the limit"
+        text += f", {sign}{money_text(-headroom)} past the limit"
     if unknown:
         text += f" so far; {unknown} {'row' if unknown == 1 else 'rows'} unknown"
     return text

@@ -33,13 +33,15 @@ class Forecast:
     source: str
     samples: int
     per_sample: Decimal
+    sign: str = "$"
 
     @property
     def sentence(self) -> str:
         """In the form of the budget screen."""
         return (
-            f"{self.row} ${self.expected}: {self.samples} samples at ${self.per_sample:.2f}"
-            f" as in {self.source} (plan ${self.planned:.0f})"
+            f"{self.row} {self.sign}{self.expected}: {self.samples} samples"
+            f" at {self.sign}{self.per_sample:.2f} as in {self.source}"
+            f" (plan {self.sign}{self.planned:.0f})"
         )
 
 
@@ -68,7 +70,11 @@ def forecasts(document: Document, state: State, summary: BudgetSummary) -> tuple
             source = (row.name, spent / samples)
         elif row.actual is None and source is not None and _EVALUATION.search(row.notes):
             expected = (source[1] * samples).quantize(CENT, ROUND_HALF_UP)
-            out.append(Forecast(row.name, row.planned, expected, source[0], samples, source[1]))
+            out.append(
+                Forecast(
+                    row.name, row.planned, expected, source[0], samples, source[1], summary.sign
+                )
+            )
     return tuple(out)
 
 
@@ -109,5 +115,5 @@ def limit_warnings(summary: BudgetSummary, warn_at: float) -> tuple[str, ...]:
         if limit > 0 and summary.spent >= limit * Decimal(str(warn_at)):
             percent = 100 * summary.spent / limit
             word = "OVER" if summary.spent > limit else f"{percent:.0f}% of"
-            out.append(f"{word} {name} ${limit:.2f}")
+            out.append(f"{word} {name} {summary.sign}{limit:.2f}")
     return tuple(out)

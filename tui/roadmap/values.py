@@ -55,6 +55,11 @@ def money_text(amount: Decimal) -> str:
     return f"{cents if cents == amount else amount.normalize():f}"
 
 
+def money_sign(currency: str) -> str:
+    """What stands before an amount: "$", or "EUR " and the like, which every terminal can show."""
+    return "$" if currency == "USD" else f"{currency} "
+
+
 def clean_text(text: str, what: str, *, lines: bool = False) -> str:
     """NFC text without control characters; one line unless `lines`. Raises InvalidValue if too long."""
     kept = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -18,6 +18,7 @@ from tui.energy import all_energy, energy_cost
 from tui.roadmap.budget import BudgetRow, BudgetSummary, summarize
 from tui.roadmap.entries import Cost
 from tui.roadmap.forecast import burn, expected_total, forecasts, limit_warnings
+from tui.roadmap.values import money_sign
 from tui.roadmap.writer import today
 from tui.rows import heading
 from tui.screens.dialogs import DetailScreen
@@ -82,7 +83,7 @@ class BudgetScreen(Room):
             table += [cost_row(cost) for cost in newest]
         self.query_one("#budget", RowList).set_rows(table)
         self.query_one("#budget-sum", Static).update(self._text(summary))
-        self.query_one("#budget-burn", Burn).show(self._points())
+        self.query_one("#budget-burn", Burn).show(self._points(), summary.sign)
 
     def _points(self) -> Points:
         return tuple(burn(self.gonogo.ws.state.costs, today()))
@@ -95,7 +96,7 @@ class BudgetScreen(Room):
         ):  # fmt: skip
             share = summary.spent / limit if limit else 0
             style = FAIL if share > 1 else WARN if share >= ws.settings.budget.warn_at else PASS
-            parts.append((f"{100 * share:.1f}% of {name} ${limit:.0f}   ", style))
+            parts.append((f"{100 * share:.1f}% of {name} {summary.sign}{limit:.0f}   ", style))
         parts.append((burn_line(self._points(), 14) if self.size.width < 100 else "", "$accent"))
         parts.append("\n")
         warnings = limit_warnings(summary, ws.settings.budget.warn_at)
@@ -105,7 +106,7 @@ class BudgetScreen(Room):
         parts += [(f"Forecast {f.sentence}\n", "") for f in found]
         expected = expected_total(summary, found)
         past = expected > summary.limit
-        parts.append((f"In all ${expected:.2f}", WARN if past else DIM))
+        parts.append((f"In all {summary.sign}{expected:.2f}", WARN if past else DIM))
         parts.append((" PAST THE LIMIT   " if past else "   ", WARN if past else DIM))
         parts.append((self._power(), DIM))
         return Content.assemble(*parts)
@@ -113,19 +114,19 @@ class BudgetScreen(Room):
     def _power(self) -> str:
         """What the jobs' GPUs used, and what it costs where the price is known."""
         ws = self.gonogo.ws
-        price = ws.settings.budget.price_per_kwh
+        price, sign = ws.settings.budget.price_per_kwh, money_sign(ws.settings.budget.currency)
         jobs = [job for job in all_energy(ws.runs_dir) if not job.simulated]
         kwh = sum((job.kwh for job in jobs), start=0 * (price or 1))
         if price is None:
             used = f"{kwh:.3f} kWh measured, " if jobs else ""
             return f"Electricity {used}price unknown (price_per_kwh)"
         if not jobs:
-            return f"Electricity no energy measured yet, ${price} per kWh"
+            return f"Electricity no energy measured yet, {sign}{price} per kWh"
         booked = {c.origin for c in ws.state.costs if not c.voided}
         left = sum(job.origin not in booked for job in jobs)
         cost = sum((energy_cost(job, price) or 0 for job in jobs), start=0 * price)
         more = f", {left} not booked (p)" if left else ""
-        return f"Electricity {kwh:.3f} kWh = ${cost:.2f} at ${price}{more}"
+        return f"Electricity {kwh:.3f} kWh = {sign}{cost:.2f} at {sign}{price}{more}"
 
     def current_row(self) -> str:
         """Name of the budget row under the cursor, or of the entry's row."""

@@ -133,7 +133,8 @@ class GateScreen(Room):
             parts.append((f"{label} {shown}, final check > {needed:.0f} %\n", style))
         money = summarize(ws.settings, ws.document, ws.state)
         parts.append(
-            f"spent ${money.spent:.2f} of ${money.planned_total:.0f}, limit ${money.limit:.0f}\n"
+            f"spent {money.sign}{money.spent:.2f} of {money.sign}{money.planned_total:.0f},"
+            f" limit {money.sign}{money.limit:.0f}\n"
         )
         return parts
 

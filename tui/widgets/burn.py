@@ -23,11 +23,12 @@ class Burn(Widget):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.points: Points = ()
+        self.sign = "$"
 
-    def show(self, points: Points) -> None:
-        """The sum at the end of each day, oldest first."""
-        if points != self.points:
-            self.points = points
+    def show(self, points: Points, sign: str = "$") -> None:
+        """The sum at the end of each day, oldest first, and what stands before an amount."""
+        if (points, sign) != (self.points, self.sign):
+            self.points, self.sign = points, sign
             self.refresh()
 
     def render(self) -> Content:
@@ -45,7 +46,7 @@ class Burn(Widget):
         first, last = self.points[0][0].isoformat(), self.points[-1][0].isoformat()
         days = first if first == last or width < 22 else first + last.rjust(width - len(first))
         return Content.assemble(
-            (f"SPENT BY DAY, up to ${top:.2f}\n", HEAD),
+            (f"SPENT BY DAY, up to {self.sign}{top:.2f}\n", HEAD),
             *((f"{line}\n", "$accent") for line in lines),
             (days, DIM),
         )

@@ -104,7 +104,7 @@ def header_lines(model: HeaderModel, width: int) -> Content:
     money = Content.assemble(
         ("Spent " if wide else "", ""),
         (model.spent, FAIL if model.over else ""),
-        (f" of {model.budget}" if wide else f"/{model.budget.lstrip('$')}", DIM),
+        (f" of {model.budget}" if wide else f"/{model.budget.split()[-1].lstrip('$')}", DIM),
     )
     right = Content("   " if wide else "  ").join(
         [
