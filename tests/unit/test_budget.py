@@ -178,3 +178,15 @@ def test_another_currency_is_named_wherever_money_is_said(tmp_path: Path) -> Non
     assert not [line for line in own if "$" in line], "only the plan's own headings say $"
     assert any("EUR 3.10 past the limit" in text for text in said)
     assert any("saved: -EUR 2.50 to Stage 2" in text for text in said)
+
+
+def test_entries_in_another_currency_are_left_out_and_said(tmp_path: Path) -> None:
+    ws = Workspace.create(tmp_path / "w")
+    ws.add_cost("S3", "13.10", ANA)
+    path = ws.root / "gonogo.toml"
+    path.write_text("[budget]\ncurrency = 'EUR'\n", "utf-8")
+    ws = Workspace.open(ws.root)
+    ws.add_cost("S3", "2", ANA)
+    total = summary(ws)
+    assert total.spent == total.rows[3].actual == Decimal(2)
+    assert total.status_sentence.endswith("; 1 entry in another currency left out")

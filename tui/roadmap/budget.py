@@ -16,6 +16,7 @@ from tui.roadmap.parts import Row, Table
 from tui.roadmap.state import State
 from tui.roadmap.values import money_sign, money_text
 from tui.settings import Settings
+from tui.words import counted
 
 _AMOUNT = re.compile(
     r"(?P<minus>(?:^|(?<=\s))[-−](?=[$€£¥]?\d))?(?P<bracket>\((?=[$€£¥]?\d))?[$€£¥]?[-−]?"
@@ -145,14 +146,20 @@ def amount_in(text: str) -> Decimal | None:
 
 
 def summarize(settings: Settings, document: Document, state: State) -> BudgetSummary:
-    """Adds up the ledger. Entries of rows that the table no longer has still count in the total."""
+    """Adds up the ledger. Entries of rows that the table no longer has still count in the total.
+
+    Entries in another currency than the budget's are left out, and said to be.
+    """
     found = budget_table(document)
+    currency = settings.budget.currency
+    costs = [c for c in state.costs if not c.voided and c.currency == currency]
+    foreign = sum(not c.voided and c.currency != currency for c in state.costs)
     rows = []
     for row in _rows(document):
         assert found is not None  # noqa: S101 - there are rows only where there is a table
         table, planned_at, actual_at = found
         name = plain(row.cells[0])
-        entries = [c for c in state.costs if c.row == name and not c.voided]
+        entries = [c for c in costs if c.row == name]
         asked = _planned(row, planned_at)
         planned = asked or Decimal(0)
         actual = sum((c.amount for c in entries), Decimal(0)) if entries else None
@@ -174,7 +181,7 @@ def summarize(settings: Settings, document: Document, state: State) -> BudgetSum
             )
         )
     planned_total = sum((r.planned for r in rows), Decimal(0)) or settings.budget.total
-    spent = sum((c.amount for c in state.costs if not c.voided), Decimal(0))
+    spent = sum((c.amount for c in costs), Decimal(0))
     unknown = sum(row.actual is None for row in rows)
     return BudgetSummary(
         tuple(rows),
@@ -184,12 +191,14 @@ def summarize(settings: Settings, document: Document, state: State) -> BudgetSum
         settings.budget.limit,
         settings.budget.goal,
         unknown,
-        settings.budget.currency,
+        currency,
         status_sentence(
-            planned_total - spent,
-            settings.budget.limit - spent,
-            unknown,
-            money_sign(settings.budget.currency),
+            planned_total - spent, settings.budget.limit - spent, unknown, money_sign(currency)
+        )
+        + (
+            f"; {counted(foreign, 'entry', 'entries')} in another currency left out"
+            if foreign
+            else ""
         ),
     )
 

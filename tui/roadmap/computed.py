@@ -22,7 +22,7 @@ def _budget(document: Document, state: State, settings: Settings) -> dict[str, F
     if found is None or not state.costs:
         return {}
     summary = summarize(settings, document, state)
-    if all(cost.voided for cost in state.costs):
+    if all(c.voided or c.currency != summary.currency for c in state.costs):
         return {}
     at = max(cost.at for cost in state.costs)
     out: dict[str, FieldValue] = {}

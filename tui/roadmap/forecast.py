@@ -65,7 +65,9 @@ def forecasts(document: Document, state: State, summary: BudgetSummary) -> tuple
         samples = evaluated_samples(document, row.section_id)
         if not samples or _NO_EVALUATION.search(row.notes):
             continue  # a quick look at ten samples is not what such a row pays for
-        spent = sum((c.amount for c in state.costs if _counts(c, row.name)), Decimal(0))
+        spent = sum(
+            (c.amount for c in state.costs if _counts(c, row.name, summary.currency)), Decimal(0)
+        )
         if row.actual is not None and spent > 0:
             source = (row.name, spent / samples)
         elif row.actual is None and source is not None and _EVALUATION.search(row.notes):
@@ -78,8 +80,8 @@ def forecasts(document: Document, state: State, summary: BudgetSummary) -> tuple
     return tuple(out)
 
 
-def _counts(cost: Cost, row: str) -> bool:
-    return cost.row == row and not cost.voided and cost.kind != "power"
+def _counts(cost: Cost, row: str, currency: str) -> bool:
+    return (cost.row, cost.currency, cost.voided) == (row, currency, False) and cost.kind != "power"
 
 
 def expected_total(summary: BudgetSummary, found: Iterable[Forecast]) -> Decimal:

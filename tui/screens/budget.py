@@ -86,7 +86,9 @@ class BudgetScreen(Room):
         self.query_one("#budget-burn", Burn).show(self._points(), summary.sign)
 
     def _points(self) -> Points:
-        return tuple(burn(self.gonogo.ws.state.costs, today()))
+        ws = self.gonogo.ws
+        own = [c for c in ws.state.costs if c.currency == ws.settings.budget.currency]
+        return tuple(burn(own, today()))
 
     def _text(self, summary: BudgetSummary) -> Content:
         ws = self.gonogo.ws
