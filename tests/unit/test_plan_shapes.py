@@ -114,3 +114,13 @@ def test_dates_as_plans_name_them(tmp_path: Path) -> None:
     (found,) = proposals(ws.document, ws.state)
     assert found.field_id == done.id
     assert found.question.startswith("Stage 0 complete. Completed on 20")
+
+
+def test_a_pipe_in_a_cell_is_a_pipe_and_no_link_hides_a_blank() -> None:
+    line = '[____](u?q=____) <i title="____"> `____` Paid on: ____'
+    text = f"| a | b |\n|---|---|\n| x \\| y | ____ |\n\n{line}\n"
+    document = Document.parse(text)
+    assert document.tables[0].rows[0].cells[0] == "x | y"
+    assert [(f.label, f.type) for f in document.fields.values()] == [
+        ("x | y b", "float"), ("blank", "float"), ("Paid on", "date"),
+    ]  # fmt: skip

@@ -19,7 +19,9 @@ _LEAD = re.compile(
 )
 _NOTES = re.compile(r"[ \t]*\*\*(?:[^*]*\s)?Notes:?\*\*:?[ \t]*$", re.I)
 _DATE = re.compile(
-    r"\b(?:date|datum|fecha)\b|\b(?:completed|finished|signed|due|delivered) (?:on|by)$", re.I
+    r"\b(?:date|datum|fecha)\b|\bdue (?:on|by)$"
+    r"|\b(?:completed|finished|done|started|closed|signed|paid|sent|booked|delivered) on$",
+    re.I,
 )
 _BULLET = re.compile(r"[ \t]*[-*+][ \t]*$")
 _CHOICE = re.compile(r"\*\*[^*]+\*\*\s+(Yes / No)\s*$")
@@ -43,6 +45,7 @@ class Blank:
 
 
 def _clean(text: str) -> str:
+    text = RUN.sub(" ", _TARGET.sub(" ", text))
     return plain(re.sub(r"[|/→:$+%()\[\]~<>*]", " ", text)).strip(" ,;.-")
 
 

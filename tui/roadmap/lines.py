@@ -86,6 +86,10 @@ def indent(line: str) -> tuple[int, int]:
     return width, len(line)
 
 
+def _cell_text(text: str) -> str:
+    return text.strip().replace("\\|", "|")
+
+
 def split_cells(line: str, begin: int = 0) -> tuple[Cell, ...]:
     r"""Cells of a pipe-table line that begins at `begin`; `\|` does not split."""
     pipes = [m.start() for m in _PIPE.finditer(line, begin)]
@@ -94,8 +98,8 @@ def split_cells(line: str, begin: int = 0) -> tuple[Cell, ...]:
     rest = pipes[1:] if lead else pipes
     cells = []
     for pipe in rest:
-        cells.append(Cell(line[starts[-1] : pipe].strip(), starts[-1], pipe))
+        cells.append(Cell(_cell_text(line[starts[-1] : pipe]), starts[-1], pipe))
         starts.append(pipe + 1)
     if line[starts[-1] :].strip():
-        cells.append(Cell(line[starts[-1] :].strip(), starts[-1], len(line)))
+        cells.append(Cell(_cell_text(line[starts[-1] :]), starts[-1], len(line)))
     return tuple(cells)
