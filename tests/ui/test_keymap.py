@@ -68,9 +68,8 @@ def test_no_two_actions_share_a_key() -> None:
 @pytest.mark.parametrize("width", [60, 76, 78, 98, 118, 198])
 def test_the_key_bar_never_cuts_an_entry(width: int) -> None:
     from tui.screens.roadmap import RoadmapScreen
-    from tui.screens.room import COMMON_KEYS
 
-    keys = RoadmapScreen.KEYS + COMMON_KEYS
+    keys = RoadmapScreen.all_keys()
     whole = {f"{key.key} {key.label}" for key in keys} | {"0-8 screens"}
     lines = ["  ".join(f"{k.key} {k.label}" for k in line) for line in packed(keys, width)]
     assert len(lines) == 2
@@ -96,3 +95,15 @@ async def test_every_entry_of_the_key_bar_can_be_clicked(workspace: Workspace) -
         )
         await pilot.click(KeyBar, offset=(lines[1].index(": command") + 1, 1))
         await until(pilot, lambda: app.room is None, 5, "the command line")
+
+
+async def test_q_says_where_it_leads(workspace: Workspace) -> None:
+    """From a room to the roadmap, from the roadmap out."""
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("3")
+        await until(pilot, lambda: app.current_mode == "budget", 5, "budget")
+        assert "q back" in app.screen.query_one(KeyBar).render().plain
+        await pilot.press("q")
+        await until(pilot, lambda: app.current_mode == "roadmap", 5, "roadmap")
+        assert "q quit" in app.screen.query_one(KeyBar).render().plain

@@ -45,6 +45,7 @@ class RoadmapScreen(BoxKeys):
     """W1 and W3 of the plan: three panes from 120 columns, two from 100, one below."""
 
     PLACE = "Roadmap"
+    LEAVING = "quit"
 
     def __init__(self) -> None:
         super().__init__()

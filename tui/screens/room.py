@@ -34,7 +34,7 @@ COMMON_KEYS = (
     Key("8", "jobs", "app.room('jobs')"),
     Key(":", "command", "app.command_line", pin=True),
     Key("?", "help", "app.help", pin=True),
-    Key("q", "quit", "app.leave", pin=True),
+    Key("q", "back", "app.leave", pin=True),
 )
 
 
@@ -46,6 +46,8 @@ class Room(Screen[None]):
     """True once the widgets of `body` exist; a screen may be resumed before that."""
     _banner = ""
     KEYS: ClassVar[tuple[Key, ...]] = ()
+    LEAVING = "back"
+    """Where `q` leads: from a room to the roadmap, from there out."""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-medium"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (16, "-low"), (30, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -66,7 +68,7 @@ class Room(Screen[None]):
         Binding("dollar_sign", "app.add_cost", "Add cost", show=False, id="budget.add"),
         Binding("exclamation_mark", "app.attend", "Attention", show=False, id="list.attention"),
         Binding("r", "app.refresh_all", "Refresh", show=False, id="link.retry"),
-        Binding("q", "app.leave", "Quit", show=False, id="app.quit"),
+        Binding("q", "app.leave", "Roadmap, then quit", show=False, id="app.quit"),
         Binding("escape", "screen.back", "Back", show=False, id="app.back"),
         Binding("y", "screen.copy", "Copy", show=False, id="list.copy"),
     ]
@@ -92,14 +94,19 @@ class Room(Screen[None]):
         yield KeyBar(self.shown_keys())
         yield Static(id="too-small", markup=False)
 
+    @classmethod
+    def all_keys(cls) -> tuple[Key, ...]:
+        """The screen's own keys, then those of every room; `q` says where it leads from here."""
+        return (*cls.KEYS, *COMMON_KEYS[:-1], replace(COMMON_KEYS[-1], label=cls.LEAVING))
+
     def shown_keys(self) -> tuple[Key, ...]:
         """The entries of the key bar, with the keys that [keymap] gives them."""
         keymap = self.gonogo.keymap_now
         if not keymap:
-            return self.KEYS + COMMON_KEYS
+            return self.all_keys()
         bound = {e.action: e for e in screen_entries(type(self), keymap) if e.id in keymap}
         shown = []
-        for key in self.KEYS + COMMON_KEYS:
+        for key in self.all_keys():
             entry = bound.get(key.action) or bound.get(key.action.removeprefix("screen."))
             shown.append(replace(key, key=display(entry.key)) if entry else key)
         return tuple(shown)
