@@ -77,7 +77,8 @@ async def _socket(link: Opens, port: int) -> Light:
         async with asyncio.timeout(TIMEOUT):
             _, writer = await link.open_connection(port)
     except LinkDown as problem:
-        return Light(NAMES[0], False, str(problem))
+        # Why nothing answers is always that nobody listens; its number only fills the line.
+        return Light(NAMES[0], False, str(problem).partition(": [Errno")[0])
     except TimeoutError:
         return Light(NAMES[0], False, f"port {port} did not answer within {TIMEOUT:g} s")
     writer.close()

@@ -245,8 +245,8 @@ def job_row(host: str, job: JobStatus, run: RunView | None) -> Row:
     return Row(f"{host}/{job.job_id}", draw)
 
 
-def _plain(content: Content, _width: int) -> Content:
-    return content
+def _plain(content: Content, width: int) -> Content:
+    return content.truncate(width, ellipsis=True)
 
 
 def plain_rows(lines: Iterable[str]) -> list[Row]:

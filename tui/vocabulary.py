@@ -67,9 +67,6 @@ JOBS: dict[str, str] = {
 OUTCOMES: dict[str, str] = {"GO": PASS, "NO-GO": FAIL, "HOLD": WARN, "NO DATA": DIM}
 """Gate outcome to its style."""
 
-ARM_STYLES = ("$accent", "$warning", "$success", "$error")
-"""Curve colours in the order in which runs are added."""
-
 
 @dataclass(frozen=True)
 class Marks:

@@ -14,7 +14,7 @@ from tests.ui.conftest import until
 from tui import vocabulary
 from tui.app import GonogoApp
 from tui.roadmap.workspace import Workspace
-from tui.screens.dialogs import ChoiceScreen, ConfirmScreen
+from tui.screens.dialogs import ChoiceScreen, ConfirmScreen, DetailScreen
 from tui.screens.help import HelpScreen
 from tui.screens.live import LiveScreen
 from tui.screens.log import LogScreen
@@ -235,3 +235,29 @@ async def test_live_does_not_ask_to_stop_what_is_over(away: Workspace) -> None:
         app.fleet.store.jobs["tower", ID] = JobStatus(ID, "control", JobState.running)
         await pilot.press("X")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen), 5, "it asks")
+
+
+async def test_a_line_of_a_log_that_is_cut_can_be_read_and_copied_whole(away: Workspace) -> None:
+    text = "Traceback: " + "x" * 200 + " needle at the end"
+    (away.runs_dir / "tower" / ID / "log.txt").write_text(f"step 1\n{text}\n")
+    app = GonogoApp(away)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        await pilot.press("8")
+        table = app.screen.query_one("#job-table", RowList)
+        await until(pilot, lambda: table.key, 20, "the mirrored run")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log")
+        lines = app.screen.query_one("#lines", RowList)
+        shown = lines.rows[1].draw(lines.size.width)
+        assert shown.cell_length <= lines.size.width
+        assert shown.plain.endswith(("…", "."))
+        await pilot.press("slash", *"needle", "enter", "y")
+        assert app.clipboard == text
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, DetailScreen), 5, "the whole line")
+        await pilot.pause()
+        assert any("needle" in line for line in screen_text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log again")
+        assert lines.cursor == 1

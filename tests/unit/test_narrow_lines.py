@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import time
 from decimal import Decimal
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from textual.color import Color
+from textual.theme import Theme
 
-from agents import JobState, JobStatus
+from agents import JobState, JobStatus, LinkDown
 from tui import rows, vocabulary
 from tui.account_rows import metric_head, metric_row
 from tui.job_rows import JobFigures, figures_row, head_row, job_figures
-from tui.lights import Light, TunnelView
+from tui.lights import Light, TunnelView, look
 from tui.live import RunView
 from tui.overview_model import attention_block, mlflow_line
+from tui.theme import DARK, LIGHT
+from tui.widgets.curve import Curve
+from tui.widgets.gauges import GaugeModel, panel_lines
 from tui.widgets.hint import packed
 from tui.widgets.status_header import HeaderModel, header_lines
 from tui.words import counted
@@ -120,3 +127,28 @@ def test_one_thing_is_no_plural() -> None:
     assert [counted(n, "box", "boxes") for n in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
     assert counted(1, "row") == "1 row"
     assert counted(12, "row") == "12 rows"
+
+
+@pytest.mark.parametrize("theme", [DARK, LIGHT])
+def test_no_two_of_four_curves_have_nearly_one_colour(theme: Theme) -> None:
+    names = re.findall(r"curve--line-\d \{ color: \$(\w+)", Curve.DEFAULT_CSS)
+    assert len(names) == 4
+    colours = [Color.parse(str(getattr(theme, name))) for name in names]
+    for a, b in combinations(colours, 2):
+        far = sum((x - y) ** 2 for x, y in zip(a.rgb, b.rgb, strict=True)) ** 0.5
+        assert far > 60, (a, b)
+
+
+async def test_why_a_service_is_away_stands_without_an_error_number() -> None:
+    class Gone:
+        async def open_connection(self, port: int) -> tuple[object, object]:
+            raise LinkDown(f"nothing answers on port {port}: [Errno 111] Connect call failed")
+
+    class Aim:
+        remote_port = 5000
+
+    (socket, *_) = await look(Gone(), Aim())  # type: ignore[arg-type]
+    assert (socket.ok, socket.text) == (False, "nothing answers on port 5000")
+    tunnel = TunnelView("server", "http://127.0.0.1:5000", (socket,))
+    model = GaugeModel("server", "server", "live", "", 0, False, tunnel=tunnel)
+    assert "nothing answers on port 5000   M starts it" in panel_lines(model, 120)[0].plain

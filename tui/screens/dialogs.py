@@ -179,7 +179,12 @@ class LinesScreen(ModalScreen[None]):
         with Vertical(classes="dialog -tall"):
             yield Label(self.heading, classes="dialog--title", markup=False)
             yield RowList(id="lines")
-            yield Hint("j k g G move   y copy   esc back")
+            yield Hint("j k g G move   enter whole line   y copy   esc back")
+
+    @on(RowList.Chosen, "#lines")
+    def _chosen(self) -> None:
+        number = self.query_one("#lines", RowList).cursor
+        self.app.push_screen(DetailScreen(Content(self.text_lines[number]), f"Line {number + 1}"))
 
     def on_mount(self) -> None:
         """Fill and go to the end when asked."""

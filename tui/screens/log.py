@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Label
 
 from tui.log_search import Found, Window, read_window, search
+from tui.screens.dialogs import DetailScreen
 from tui.widgets.hint import Hint
 from tui.widgets.row_list import Row, RowList
 
@@ -26,17 +27,22 @@ FOUND = "bold reverse"
 def log_row(number: int, text: str, wanted: str) -> Row:
     """One line, with what was searched for marked; never interpreted as markup."""
 
-    def draw(_width: int) -> Content:
-        content = Content(text)
-        if wanted:
-            low, at = text.casefold(), 0
-            # Folding may change a text's length (ß): then the marks would stand beside the word.
-            while len(low) == len(text) and (at := low.find(wanted, at)) >= 0:
-                content = content.stylize(FOUND, at, at + len(wanted))
-                at += len(wanted)
-        return content
+    def draw(width: int) -> Content:
+        return marked(text, wanted).truncate(width, ellipsis=True)
 
     return Row(f"line:{number}", draw)
+
+
+def marked(text: str, wanted: str) -> Content:
+    """A line with every hit of the search in it marked."""
+    content = Content(text)
+    if wanted:
+        low, at = text.casefold(), 0
+        # Folding may change a text's length (ß): then the marks would stand beside the word.
+        while len(low) == len(text) and (at := low.find(wanted, at)) >= 0:
+            content = content.stylize(FOUND, at, at + len(wanted))
+            at += len(wanted)
+    return content
 
 
 class LogScreen(ModalScreen[None]):
@@ -48,6 +54,7 @@ class LogScreen(ModalScreen[None]):
         Binding("n", "next(1)", "Next hit", id="log.next"),
         Binding("N", "next(-1)", "Hit before", id="log.previous"),
         Binding("f", "follow", "To the end", id="log.follow"),
+        Binding("y", "copy", "Copy the line", show=False, id="list.copy"),
     ]
 
     def __init__(self, title: str, path: Path) -> None:
@@ -108,7 +115,7 @@ class LogScreen(ModalScreen[None]):
         self.query_one("#lines", RowList).set_rows(rows)
 
     def _hint(self, said: str = "") -> None:
-        keys = "/ search   n N next, before   f follow   j k G g move   esc back"
+        keys = "/ search   n N next, before   f follow   j k G g move   enter whole line   y copy   esc back"
         self.query_one("#log-hint", Label).update(f"{said}   {keys}" if said else keys)
 
     def hits(self) -> list[int]:
@@ -122,6 +129,20 @@ class LogScreen(ModalScreen[None]):
         search = self.query_one("#search", Input)
         search.display = True
         search.focus()
+
+    def line(self) -> str:
+        """The line under the cursor, all of it."""
+        rows = self.query_one("#lines", RowList)
+        return self.lines[rows.cursor] if rows.cursor < len(self.lines) else ""
+
+    @on(RowList.Chosen, "#lines")
+    def _chosen(self) -> None:
+        self.app.push_screen(DetailScreen(marked(self.line(), self.wanted), "Line"))
+
+    def action_copy(self) -> None:
+        """The line under the cursor."""
+        self.app.copy_to_clipboard(self.line())
+        self.notify("Copied the line.", markup=False)
 
     def action_follow(self) -> None:
         """To the end, and along with it."""

@@ -64,19 +64,19 @@ class Curve(Widget, can_focus=True):
     Curve .curve--interval { color: $foreground 35%; }
     Curve .curve--line-0 { color: $accent; text-style: bold; }
     Curve .curve--line-1 { color: $warning; text-style: bold; }
-    Curve .curve--line-2 { color: $success; text-style: bold; }
+    Curve .curve--line-2 { color: $secondary; text-style: bold; }
     Curve .curve--line-3 { color: $error; text-style: bold; }
     Curve .curve--line-away-0 { color: $accent 45%; }
     Curve .curve--line-away-1 { color: $warning 45%; }
-    Curve .curve--line-away-2 { color: $success 45%; }
+    Curve .curve--line-away-2 { color: $secondary 45%; }
     Curve .curve--line-away-3 { color: $error 45%; }
     Curve .curve--raw-0 { color: $accent 45%; }
     Curve .curve--raw-1 { color: $warning 45%; }
-    Curve .curve--raw-2 { color: $success 45%; }
+    Curve .curve--raw-2 { color: $secondary 45%; }
     Curve .curve--raw-3 { color: $error 45%; }
     Curve .curve--old-0 { color: $accent 25%; }
     Curve .curve--old-1 { color: $warning 25%; }
-    Curve .curve--old-2 { color: $success 25%; }
+    Curve .curve--old-2 { color: $secondary 25%; }
     Curve .curve--old-3 { color: $error 25%; }
     """
 

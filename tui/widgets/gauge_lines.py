@@ -154,7 +154,10 @@ def head_line(model: GaugeModel) -> Content:
         head += ["  ", (f"{name} {health}", PASS if health == "ok" else FAIL)]
     if model.tunnel is not None and model.link == "live":
         head += ["  ", *lights(model.tunnel), (f" {model.tunnel.url}", DIM)]
-        head.append((f"  {model.tunnel.trouble}" if model.tunnel.trouble else "", WARN))
+        trouble = model.tunnel.trouble
+        if trouble.startswith("nothing answers"):
+            trouble += "   M starts it"
+        head.append((f"  {trouble}" if trouble else "", WARN))
     if model.detail and model.link != "live":
         head.append((f"  {model.detail}", WARN))
     elif not model.gpus and model.age_s is not None:
