@@ -52,6 +52,8 @@ async def row(
     if finding.verdict == "UNREACHABLE":
         host = name.partition(".")[0]
         step = f"is {host} switched on, and does `ssh {host}` work?"
+    if finding.verdict == "TIMEOUT" and not step:
+        step = "try it there by hand; what hangs in the kernel and cannot be ended needs a reboot"
     found = finding.found or finding.reason
     if finding.verdict in ("WARN", "SKIP") and finding.reason:
         found = finding.reason

@@ -34,13 +34,16 @@ def parse_cards(text: str, fields: tuple[str, ...]) -> list[dict[str, Any]]:
     cards = []
     for line in text.splitlines():
         parts = [part.strip() for part in line.split(",")]
-        if len(parts) != len(fields) or not parts[0].isdigit():
+        if len(parts) > len(fields):  # a name may hold commas; nothing else does
+            name, more = fields.index("name"), len(parts) - len(fields)
+            parts[name : name + more + 1] = [", ".join(parts[name : name + more + 1])]
+        if len(parts) != len(fields) or not parts[0].isdecimal():
             continue
         card = dict(zip(fields, parts))  # noqa: B905 - not on 3.8
         numbers = {}
         for key, name in (("memory.total", "total_mib"), ("memory.used", "used_mib")):
             told = card.pop(key, "")
-            numbers[name] = int(told) if told.isdigit() else None
+            numbers[name] = int(told) if told.isdecimal() and len(told) < 16 else None
         cards.append(dict(card, **numbers))
     return cards
 

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from agents.errors import NO_SERVICE
 from agents.remote import machine, machine_containers, machine_facts
 from tui.cli import main
+from tui.doctor_rows import row as doctor_row
 from tui.roadmap.causes import because, explain, known
+from tui.roadmap.rules.base import Finding, ProbeFailed
 from tui.roadmap.rules.containers import (
     DaemonParams,
     KernelParams,
@@ -70,6 +73,7 @@ def test_drivers(driver: str, verdict: str, words: str) -> None:
     [
         ("NVIDIA GeForce RTX 4070 Ti", "PASS"),
         ("NVIDIA GeForce RTX 4070Ti", "PASS"),
+        ("NVIDIA GeForce RTX 4070 Ti, rev, 2", "PASS"),
         ("NVIDIA GeForce RTX 4070 Ti SUPER", "WARN"),
         ("NVIDIA GeForce RTX 4070", "FAIL"),
         ("NVIDIA GeForce GTX 970", "FAIL"),
@@ -86,6 +90,7 @@ def test_cards(name: str, verdict: str) -> None:
         ("11999", "FAIL", "11.72 GiB total"),
         ("4096", "FAIL", "4.00 GiB total"),
         ("[N/A]", "SKIP", ""),
+        ("²", "SKIP", ""),
     ],
 )
 def test_vram(total: str, verdict: str, found: str) -> None:
@@ -323,6 +328,7 @@ def test_the_mount_of_a_path_with_blanks(monkeypatch: pytest.MonkeyPatch, tmp_pa
         (401, "You are not authenticated.", "asks for a login"),
         (404, "<title>Jupyter</title>", "mlflow.port"),
         (500, "", "gonogo mlflow logs"),
+        (503, f"server: {NO_SERVICE} 5000: Connect call failed", "gonogo mlflow up"),
     ],
 )
 def test_why_mlflow_does_not_answer(status: int | None, body: str, words: str) -> None:
@@ -400,3 +406,12 @@ def test_only_ended_jobs_of_the_doctor_are_forgotten(
         told = machine.answer("forget", {"job_id": name})
         assert ("value" in told) == (name == "doctor-a"), told
     assert sorted(p.name for p in jobs.iterdir()) == ["doctor-b", "doctor-c"]
+
+
+async def test_a_check_without_an_answer_has_its_next_step() -> None:
+    async def hangs() -> Finding:
+        raise ProbeFailed("timeout", "nvidia-smi did not answer within 11.5 s")
+
+    shown = await doctor_row("tower.driver", hangs())
+    assert shown.verdict == "TIMEOUT"
+    assert shown.next.startswith("try it there by hand")
