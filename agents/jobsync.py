@@ -19,6 +19,8 @@ STREAMS: tuple[Stream, ...] = ("run", "log")
 RETRY = 5.0
 SUM_AT_ONCE = 1 << 20
 MAX_COPY = 8 * 1024**3
+OVERSIZE_RETRY = 600.0
+"""Seconds until a file over MAX_COPY is looked at again: it may have been cut or replaced."""
 CREDIT = 64 * 1024
 """Bytes for which the host is given credit at once: far below its window, and no packet a point."""
 
@@ -168,9 +170,12 @@ class JobSync:
     def _failed(self, job_id: str, stream: Stream, error: OSError) -> None:
         reason = f"{error.filename or self.mirror.folder}: {error.strerror or error}"
         self._emit(MirrorFailed(self.host, job_id, stream, reason))
+        self._retry(job_id, stream, RETRY)
+
+    def _retry(self, job_id: str, stream: Stream, delay: float) -> None:
         if self._send is not None:
             loop = asyncio.get_running_loop()
-            timer = loop.call_later(RETRY, self._subscribe, job_id, stream)
+            timer = loop.call_later(delay, self._subscribe, job_id, stream)
             self._retries[job_id, stream] = timer
 
     def _document(self, message: dict[str, Any], blob: bytes) -> None:
@@ -226,6 +231,7 @@ class JobSync:
             self._drop(number)
             reason = f"the file on the host has {total} bytes, over the limit of {MAX_COPY}"
             self._emit(MirrorFailed(self.host, job_id, stream, reason))
+            self._retry(job_id, stream, OVERSIZE_RETRY)
             return
         mirror = self.mirror.stream(job_id, stream)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 import asyncssh
 
 from agents import bootstrap
+from agents.checked import short_text
 from agents.errors import AgentError, LinkDown, LinkLost, OtherShell, RemoteError, SlowStart
 from agents.frames import PROTOCOL, FrameDecoder, FrameError, encode
 from agents.transport import Transport
@@ -146,7 +147,7 @@ class Session:
                 future.set_result(value)
             else:
                 code, text = message.get("code"), message.get("message")
-                future.set_exception(RemoteError(str(code)[:40], str(text)[:2000]))
+                future.set_exception(RemoteError(short_text(code, 40), short_text(text, 2000)))
         else:
             self._receive(message, blob)
 

@@ -37,6 +37,8 @@ class Channel:
         self._queue: list[bytes] = []
         self._backlog = 0
         self._seq = 0
+        self._written = 0
+        self._gauge_end = 0
         self._latest: dict[str, Any] | None = None
         self.on_drained: Callable[[], None] | None = None
         loop.read_with(self._in, self._on_readable)
@@ -57,18 +59,23 @@ class Channel:
         self.send_raw(frame)
 
     def send_latest(self, message: dict[str, Any]) -> None:
-        """Send, or replace the one that still waits: a stale gauge is worth nothing."""
-        if self._backlog > BACKLOG_FOR_GAUGES:
+        """Send, or replace the one that still waits: a stale gauge is worth nothing.
+
+        One may wait in the queue: behind a log that never ends to flow, none would come else.
+        """
+        if self._backlog > BACKLOG_FOR_GAUGES and self._written < self._gauge_end:
             self._latest = message
-        else:
-            self._latest = None
-            self.send(message)
+            return
+        self._latest = None
+        self.send(message)
+        self._gauge_end = self._written + self._backlog
 
     def _flush(self) -> None:
         try:
             while self._queue:
                 sent = os.write(self._out, self._queue[0])
                 self._backlog -= sent
+                self._written += sent
                 if sent < len(self._queue[0]):
                     self._queue[0] = self._queue[0][sent:]
                     break
@@ -83,12 +90,10 @@ class Channel:
 
     def _on_writable(self) -> None:
         self._flush()
-        if not self._queue:
-            if self._latest is not None:
-                latest, self._latest = self._latest, None
-                self.send(latest)
-            if self.on_drained is not None:
-                self.on_drained()
+        if self._latest is not None and self._written >= self._gauge_end:
+            self.send_latest(self._latest)
+        if not self._queue and self.on_drained is not None:
+            self.on_drained()
 
     def _on_readable(self) -> None:
         try:

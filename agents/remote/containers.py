@@ -11,7 +11,7 @@ import os
 
 from agents.remote import docker
 from agents.remote.errors import OpError
-from agents.remote.files import write_json
+from agents.remote.files import write_json, write_order
 from agents.remote.host import now_ms
 from agents.remote.inspection import ASK, INFO, Inspection, find_docker, info
 from agents.remote.loop import log
@@ -104,7 +104,7 @@ class Containers(Inspection):
         if job_id in self._starting:
             raise OpError("busy", "%s is just starting; ask again in a moment" % job_id)
         folder = self._table.folder(job_id)
-        write_json(folder, "stop.json", {"t": now_ms(), "grace": grace})
+        write_order(folder, {"t": now_ms(), "grace": grace})
 
         def settled() -> None:
             done(self._table.status(job_id))

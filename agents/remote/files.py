@@ -21,7 +21,10 @@ def write_atomic(folder: str, name: str, data: bytes) -> None:
             view = view[os.write(fd, view) :]
         os.fsync(fd)
     except OSError:
-        os.unlink(temporary)
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass  # the reason why it could not be written says more
         raise
     finally:
         os.close(fd)
@@ -30,3 +33,18 @@ def write_atomic(folder: str, name: str, data: bytes) -> None:
 
 def write_json(folder: str, name: str, value: dict[str, Any]) -> None:
     write_atomic(folder, name, (json.dumps(value, indent=1) + "\n").encode("ascii"))
+
+
+def write_order(folder: str, order: dict[str, Any]) -> None:
+    """Leave stop.json; on a full disk an empty one, without which a job could not be stopped there.
+
+    Whoever reads it takes the usual grace then. On a read-only disk there is only the signal.
+    """
+    try:
+        write_json(folder, "stop.json", order)
+    except OSError:
+        try:
+            path = os.path.join(folder, "stop.json")
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        except OSError:
+            pass

@@ -15,7 +15,7 @@ import time
 from agents.remote import job_state, launch, offspring, sequence
 from agents.remote.containers import Containers
 from agents.remote.errors import OpError
-from agents.remote.files import write_json
+from agents.remote.files import write_json, write_order
 from agents.remote.host import boot_id, is_alive, now_ms
 from agents.remote.job_state import read_document
 from agents.remote.logout import logout_warning
@@ -215,7 +215,7 @@ class JobTable:
         if (self.document(job_id, "job.json") or {}).get("backend") == "docker":
             self.containers.stop(job_id, grace, done, fail)
             return
-        write_json(folder, "stop.json", {"t": now_ms(), "grace": grace})
+        write_order(folder, {"t": now_ms(), "grace": grace})
         # Read after the order was written: a supervisor that is not in it yet will see the order.
         job = self.document(job_id, "job.json") or {}
         supervisor = job_state.supervisor_of(job)

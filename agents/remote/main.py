@@ -15,7 +15,7 @@ import time
 from agents.remote import download, probes
 from agents.remote.channel import Channel
 from agents.remote.checks import Machine
-from agents.remote.errors import OpError
+from agents.remote.errors import OpError, refused
 from agents.remote.frames import FrameError
 from agents.remote.gpu import Gpu, memory_of_jobs
 from agents.remote.host import hello, now_ms
@@ -166,6 +166,10 @@ class Agent:
             op(params if isinstance(params, dict) else {}, blob, done, fail)
         except OpError as error:
             fail(error.code, str(error))
+        except OSError as error:
+            log_exception("operation %s" % message.get("op"))
+            known = refused(error)
+            fail(known.code, str(known))
         except Exception as error:
             log_exception("operation %s" % message.get("op"))
             fail("internal", "%s: %s" % (type(error).__name__, error))

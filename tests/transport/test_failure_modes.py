@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from agents import AgentError, GaugeArrived, JobSpec, LinkState, liveness
+from agents import AgentError, GaugeArrived, JobSpec, JobState, LinkState, liveness
 from agents.session import Session
 
 TESTS = Path(__file__).parents[1]
@@ -62,9 +62,13 @@ async def test_a_full_disk_on_the_host_refuses_jobs_and_keeps_the_link(
     watched = make_link()
     link = await watched.live()
     filler = small_disk / "filler"
+    running = await link.start_job(JobSpec("greedy", ("sleep", "600")))
     fill(filler)
-    with pytest.raises(AgentError, match=r"(?i)space"):
+    with pytest.raises(AgentError, match=r"no space is left .*: free some"):
         await link.start_job(JobSpec("late", ("echo", "hi")))
+    # Above all the job that filled it must be stoppable.
+    assert (await link.stop_job(running.job_id, 5)).state is JobState.stopped
+    fill(small_disk / "more")
     seen = len(watched.of(GaugeArrived))
     await wait_until(lambda: len(watched.of(GaugeArrived)) > seen)
     disk = watched.of(GaugeArrived)[-1].gauge.disk
@@ -72,6 +76,7 @@ async def test_a_full_disk_on_the_host_refuses_jobs_and_keeps_the_link(
     assert disk.free < 65536
     assert link.state is LinkState.live
     filler.unlink()
+    (small_disk / "more").unlink()
     job = await link.start_job(JobSpec("late", ("echo", "hi")))
     await wait_until(lambda: watched.job_states(job.job_id)[-1] == "succeeded")
 
