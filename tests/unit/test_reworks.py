@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.unit.plan_reworks import reworked
 from tui.roadmap import reanchor
 from tui.roadmap.document import Document
+from tui.roadmap.naming import MOST_COMPARED
 from tui.roadmap.workspace import Workspace
 
 TOWNS = ("Rome", "Naples", "Bari", "Turin", "Milan", "Pisa")
@@ -24,7 +27,9 @@ SPRINTS = "# Work\n" + "".join(
 
 
 @pytest.mark.parametrize(("text", "runs"), [(TRIP, 400), (reanchor.shipped_text(), 40)])
-def test_reworks_land_right_or_ask(tmp_path: Path, text: str, runs: int, capsys) -> None:
+def test_reworks_land_right_or_ask(
+    tmp_path: Path, text: str, runs: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     ws = Workspace.create(tmp_path / "w", roadmap_text=text)
     known, baseline = ws.document.boxes, ws.state.baseline
     right = asked = wrong = 0
@@ -99,3 +104,24 @@ def test_a_moved_box_that_others_repeat_is_asked_about(tmp_path: Path) -> None:
     )
     assert old not in ws.document.boxes
     assert [(q.old, q.new_text) for q in ws.questions] == [(old, "Write the diary")]
+
+
+def test_a_thousand_reworded_lines_of_one_list_are_not_all_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"- [ ] box {n} is here\n\nvalue {n}: ____\n\n" for n in range(1200)]
+    ws = Workspace.create(tmp_path / "w", roadmap_text="# T\n" + "".join(lines))
+    made = 0
+
+    real = difflib.SequenceMatcher
+
+    def counting(*args: Any) -> Any:
+        nonlocal made
+        made += 1
+        return real(*args)
+
+    monkeypatch.setattr(difflib, "SequenceMatcher", counting)
+    changed = [line.replace("is", "was").replace("value", "worth") for line in lines[:1000]]
+    edit(ws, "# T\n" + "".join(changed + lines[1000:]))
+    assert len(ws.document.boxes) == 1200
+    assert 0 < made <= 2 * MOST_COMPARED

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tui.roadmap.blanks import RUN, Blank
 from tui.roadmap.labels import plain
 from tui.roadmap.lines import Scan
-from tui.roadmap.naming import LEAD, SIMILAR
+from tui.roadmap.naming import LEAD, MOST_COMPARED, SIMILAR
 from tui.roadmap.parts import FieldKind
 
 Path_ = tuple[str, ...]
@@ -220,7 +220,10 @@ def _reworded(rest: _Open, known: Mapping[Path_, Path_]) -> Mapping[int, int]:
     heads = _heads(known)
     there = _by_line(rest.old, rest.right)
     pairs: dict[int, int] = {}
-    for mine in _by_line(rest.new, rest.left).values():
+    here = _by_line(rest.new, rest.left)
+    if len(here) * len(there) > MOST_COMPARED:
+        return pairs
+    for mine in here.values():
         spot = rest.new[mine[0]]
         home = _home(spot.path, known, heads)
         scored = sorted(

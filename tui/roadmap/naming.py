@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 TEMPLATE = Path(__file__).parent / "template" / "ROADMAP.md"
 SIMILAR = 0.60
 LEAD = 0.10
+MOST_COMPARED = 60_000
+"""Pairs of texts that are compared in one reading (about two seconds); what is left then waits aside."""
 FAMILY_SHARE = 0.25
 """Least share of a document's boxes that match the template before it counts as an edited copy."""
 
@@ -140,12 +142,16 @@ def match(new: Sequence[Item], old: Sequence[Item], family: bool = True) -> Anch
         if best not in containers.values():
             containers[path] = best
     reworded = []
+    inside: defaultdict[Path_, list[int]] = defaultdict(list)
+    for j in sorted(right):
+        inside[old[j].path].append(j)
+    compared = 0
     for i in sorted(left):
-        home = containers.get(new[i].path)
-        near = [j for j in right if old[j].path == home]
-        scored = sorted(
-            (difflib.SequenceMatcher(None, new[i].label, old[j].label).ratio(), j) for j in near
-        )[::-1]
+        near = [j for j in inside.get(containers.get(new[i].path, ("",)), ()) if j in right]
+        compared += len(near)
+        if compared > MOST_COMPARED:
+            break
+        scored = sorted((_likeness(new[i].label, old[j].label), j) for j in near)[::-1]
         if scored and scored[0][0] >= SIMILAR:
             lead = scored[0][0] - (scored[1][0] if len(scored) > 1 else 0.0)
             if lead >= LEAD:
@@ -158,6 +164,15 @@ def match(new: Sequence[Item], old: Sequence[Item], family: bool = True) -> Anch
         pairs.update(found)
         reworded += sorted(found.items())
     return Anchors(pairs, containers, tuple(sorted(reworded)))
+
+
+def _likeness(one: str, other: str) -> float:
+    """Share of the characters that are the same; 0 where it cannot matter to the lead of another."""
+    matcher = difflib.SequenceMatcher(None, one, other)
+    least = SIMILAR - LEAD
+    if matcher.real_quick_ratio() < least or matcher.quick_ratio() < least:
+        return 0.0
+    return matcher.ratio()
 
 
 def _once(
