@@ -9,7 +9,7 @@ import pytest
 from textual.actions import parse
 from textual.widgets import Label, OptionList, Static
 
-from agents import JobState, JobStatus
+from agents import JobSpec, JobState, JobStatus
 from tests.ui.conftest import until
 from tui import vocabulary
 from tui.app import GonogoApp
@@ -20,6 +20,7 @@ from tui.screens.live import LiveScreen
 from tui.screens.log import LogScreen
 from tui.screens.room import Room
 from tui.screens.train import PlanScreen, TrainScreen
+from tui.train_plan import Check, TrainPlan
 from tui.widgets.curve import Curve
 from tui.widgets.row_list import RowList
 from tui.widgets.status_header import StatusHeader
@@ -261,3 +262,31 @@ async def test_a_line_of_a_log_that_is_cut_can_be_read_and_copied_whole(away: Wo
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log again")
         assert lines.cursor == 1
+
+
+async def test_the_difference_says_where_it_has_no_room(away: Workspace) -> None:
+    app = GonogoApp(away)
+    told = "The difference needs a taller chart: z shows the chart alone."
+    async with app.run_test(size=(60, 16)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        await pilot.press("5")
+        curve = app.screen.query_one("#curve", Curve)
+        await until(pilot, lambda: curve.lines and curve.size.height, 20, "the mirrored run")
+        await pilot.press("d")
+        await until(pilot, lambda: told in [n.message for n in app._notifications], 5, "told")
+        await pilot.press("z")
+        await until(pilot, lambda: curve.size.height > 10, 5, "the chart alone")
+        seen = "".join(text for row in curve.rows() for text, _ in row)
+        assert "difference: " in seen
+
+
+async def test_a_warning_of_the_plan_is_seen_without_scrolling(workspace: Workspace) -> None:
+    job = JobSpec("control", ("python", "x" * 900))
+    checks = (Check("gate", "PASS", "may start"), Check("VRAM", "WARN", "unknown"))
+    app = GonogoApp(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.arrived, 20, "all is imported")
+        app.push_screen(PlanScreen(TrainPlan("tower", job, checks)))
+        await until(pilot, lambda: isinstance(app.screen, PlanScreen), 5, "the plan")
+        await pilot.pause()
+        assert any("warns: VRAM" in line for line in screen_text(app))

@@ -132,7 +132,7 @@ def picture(
         comparison = comparison or Comparison(pair[0].series, pair[1].series)
         found = comparison.update(pair[1].positions(view.axis))
     below = difference_plot(found, plot.window, inner) if found is not None else None
-    if view.difference and room >= 8:
+    if view.difference and difference_fits(view, height):
         lower = max(3, room // 3)
     rows += _panel(plot, lines, view, inner, room - lower, pen)
     if lower:
@@ -142,6 +142,11 @@ def picture(
         else:
             rows += _panel(below, lines, view, inner, lower - 1, pen)
     return rows + _x_axis(plot, view, inner, pen)
+
+
+def difference_fits(view: View, height: int) -> bool:
+    """Whether a chart of `height` rows has room for the difference below its curves."""
+    return height - (1 + (view.cross is not None)) - 2 >= 8
 
 
 def _panel(

@@ -11,6 +11,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
+from tui.chart.paint import difference_fits
 from tui.chart.save import SaveError, check_name, plain, save
 from tui.curves import CURVES, TITLES, file_stem
 from tui.screens.dialogs import ChoiceScreen, Entry, FormScreen
@@ -69,7 +70,13 @@ class ChartActions(Widget):
 
     def action_curve(self, name: str, *arguments: float) -> None:
         """Pass a chart key on to the chart, whatever has the focus."""
-        getattr(self.chart(), f"action_{name}")(*arguments)
+        chart = self.chart()
+        getattr(chart, f"action_{name}")(*arguments)
+        shown = name != "difference" or not chart.view.difference
+        if not shown and not difference_fits(chart.view, chart.size.height):
+            self.notify(
+                "The difference needs a taller chart: z shows the chart alone.", markup=False
+            )
 
     def show_metric(self, metric: str) -> None:
         """Another metric; the range stays with the old one."""

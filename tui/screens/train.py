@@ -175,7 +175,10 @@ class PlanScreen(ModalScreen[bool]):
                         classes="dialog--title", markup=False)  # fmt: skip
             with VerticalScroll(can_focus=False):
                 yield Static(plan_content(self.plan), markup=False)
-            said = f"not yet: {failed[0].name}: {failed[0].found}" if failed else ""
+            warned = [check.name for check in self.plan.checks if check.verdict == "WARN"]
+            said = f"warns: {', '.join(warned)}" if warned else ""  # the checks may be scrolled out
+            if failed:
+                said = f"not yet: {failed[0].name}: {failed[0].found}"
             yield Label(said, id="error", classes="dialog--error", markup=False)
             keys = "esc back to the choices" if failed else "y starts it   esc back to the choices"
             yield Hint(f"{keys}   j k scroll")
