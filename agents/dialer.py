@@ -18,7 +18,7 @@ from agents.login import Answers, LoginClient, is_encrypted, key_files
 from agents.proxy import ProxyProcess, is_safe
 from agents.refusal import explain, told
 from agents.spec import HostSpec
-from agents.ssh_settings import SshSettings
+from agents.ssh_settings import SshSettings, known_hosts_files
 from agents.tcp import tcp_connect
 from agents.transport import SshTransport, server_version
 
@@ -88,6 +88,10 @@ class SshDialer:
                 arguments["ignore_encrypted"] = True
         try:
             options = await asyncssh.SSHClientConnectionOptions.construct(host=host, **arguments)
+            if options.config.has_match_final():
+                # asyncssh reads it a second time only once it connects, and to where is said here.
+                again = {"host": options.orig_host, "reload": True, "canonical": False}
+                await asyncio.to_thread(options.update, final=True, **again)
         except (ValueError, OSError, asyncssh.Error) as error:
             raise NeedsUser(self._unusable(settings.named(str(error)))) from error
         return options, host, arguments
@@ -115,13 +119,7 @@ class SshDialer:
         """The known_hosts files, the first to be written; none if the user's config wants none."""
         if self.spec.known_hosts is not None:
             return [self.spec.known_hosts.expanduser()]
-        configured: Any = options.known_hosts
-        if configured is None:
-            # `UserKnownHostsFile none`: asyncssh would trust every key, ssh asks about each.
-            return []
-        if isinstance(configured, list) and configured:
-            return [Path(str(path)).expanduser() for path in configured]
-        return [Path("~/.ssh/known_hosts").expanduser()]
+        return known_hosts_files(options, self.spec.target()[1])
 
     async def open(
         self,

@@ -16,6 +16,9 @@ import shlex
 import socket
 import tempfile
 from pathlib import Path
+from typing import Any
+
+import asyncssh
 
 MAX_DEPTH = 16  # of nested Include, as in OpenSSH's readconf.c
 _LINE = re.compile(r'"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+|$)(.*)', re.DOTALL)
@@ -89,6 +92,25 @@ def _local_tokens(text: str) -> str:
     text = re.sub(r"%([dui])", lambda m: known[m.group(1)], text)
     text = re.sub(r"\$\{(.*?)\}", lambda m: os.environ.get(m.group(1), m.group(0)), text)
     return os.path.expanduser(text)  # noqa: PTH111 - an unknown ~user stays as it is
+
+
+def known_hosts_files(options: asyncssh.SSHClientConnectionOptions, alias: str) -> list[Path]:
+    """The files that ssh_config names for a host, the first to be written; none if it wants none.
+
+    `alias` is the host as it was asked for. The tokens that a host decides are filled in here.
+    """
+    configured: Any = options.known_hosts
+    if configured is None:
+        # `UserKnownHostsFile none`: asyncssh would trust every key, ssh asks about each.
+        return []
+    if not isinstance(configured, list) or not configured:
+        return [Path("~/.ssh/known_hosts").expanduser()]
+    known = {"%": "%", "h": options.host, "n": alias, "p": options.port}
+    known |= {"r": options.username, "k": options.host_key_alias or alias}
+    return [
+        Path(re.sub("%([%hnprk])", lambda m: str(known[m[1]]), str(path))).expanduser()
+        for path in configured
+    ]
 
 
 class SshSettings:

@@ -103,6 +103,21 @@ async def test_a_proxy_command_is_a_shells_and_its_stderr_no_part_of_the_stream(
     await wait_until(lambda: not Path(f"/proc/{number}").exists(), 10, "the program's end")
 
 
+async def test_a_final_match_and_the_tokens_of_a_host_are_followed(sshd, make_link, tmp_path):
+    """What `Match final` says is read before the address is dialled."""
+    (tmp_path / ".ssh/conf").mkdir(mode=0o700, parents=True)
+    (tmp_path / ".ssh/config").write_text("Include conf/*\n")
+    (tmp_path / ".ssh/conf/rig").write_text(
+        "Host rig\n  HostName 127.0.0.1\n  User tester\n  UserKnownHostsFile ~/known_%h_%n_%p\n"
+        f"  IdentityFile {sshd.client_key}\nMatch final host 127.0.0.1\n  Port {sshd.port}\n"
+    )
+    watched = make_link(name="rig", ssh="", identity_file=None, known_hosts=None).start()
+    await watched.state(LinkState.needs_user)
+    path = tmp_path / f"known_127.0.0.1_rig_{sshd.port}"
+    assert watched.link.accept_host_key() == path
+    await watched.link.wait_live(10)
+
+
 async def test_an_address_that_never_answers_does_not_hide_the_next(sshd, monkeypatch):
     real = tcp._connect
 
