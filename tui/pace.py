@@ -56,7 +56,8 @@ class Pace(Base):
         super().__init__(*args, **kwargs)
         self._touched = time.monotonic()
         self._collector = Collector()
-        self._curve_seen = asyncio.Event()
+        self._begun = asyncio.Event()
+        """Something of the newest run is read, or there is none."""
 
     if TYPE_CHECKING:  # the app's own
 
@@ -122,20 +123,26 @@ class Pace(Base):
 
     async def _read_old_runs(self) -> None:
         def draw() -> None:
+            self._begun.set()
             self.frame(at_once=True)
-            self.call_after_refresh(self._curve_seen.set)
 
         await self.fleet.store.load_beside(self.ws.runs_dir, draw)
-        self._curve_seen.set()
+        self._begun.set()
         give_back()
 
     async def _first_curve(self) -> None:
         """Where curves are looked at, the rest of the program waits with its import until one is drawn."""
-        room = self.room
-        if room is None or type(room).update_live is not Room.update_live:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CURVE_SECONDS):
-                    await self._curve_seen.wait()
+        if isinstance(self.screen, Room) and type(self.screen).update_live is Room.update_live:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CURVE_SECONDS):
+                await self._begun.wait()
+                while (room := self.room) is None:  # noqa: ASYNC110 (its widgets are being made)
+                    await asyncio.sleep(0.005)
+                for _ in range(2):  # Textual holds back the first frame of a new room
+                    drawn = asyncio.Event()
+                    room.call_after_refresh(drawn.set)
+                    await drawn.wait()
 
     def depart(self) -> None:
         """The app ends: leave the process as it was, and the header for the next start."""
