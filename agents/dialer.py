@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -287,8 +288,8 @@ class SshDialer:
             self.pending = None if shown.changed else shown
             return NeedsUser(shown.explain(self.called, self.keys.files))
         if isinstance(error, asyncssh.PermissionDenied) and client and client.wanted:
-            self.answers.pending = client.wanted
-            return NeedsUser(client.wanted.sentence(self.called))
+            self.answers.pending = replace(client.wanted, asker=self.called)
+            return NeedsUser(self.answers.pending.sentence(self.spec.name))
         jump = self.called != self.spec.name
         key = "its IdentityFile" if jump else f"hosts.{self.spec.name}.identity_file"
         return explain(error, self.called, f"{host}:{port}", key, client)

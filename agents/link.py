@@ -271,6 +271,11 @@ class HostLink(HostRequests):
         pending = self._dialer.asking.pending
         return pending.fingerprint if pending else ""
 
+    @property
+    def asker(self) -> str:
+        """Whose key or login waits for an answer: this host, or a jump host on the way to it."""
+        return self._dialer.asking.called
+
     def accept_host_key(self) -> Path | None:
         """Trust the unknown key that was shown, write it to known_hosts and try again.
 

@@ -26,16 +26,18 @@ class LoginRequest:
     """What a host or a key file wants to know.
 
     `prompts` are (text, may be shown while typed); texts come from the host and are bounded.
-    `again` says that the last answer was not accepted.
+    `again` says that the last answer was not accepted, `asker` names a jump host that asks.
     """
 
     kind: Literal["password", "passphrase", "challenge"]
     prompts: tuple[tuple[str, bool], ...]
     path: Path | None = None
     again: bool = False
+    asker: str = ""
 
     def sentence(self, host: str) -> str:
-        """One sentence for the person."""
+        """One sentence for the person; `host` is where the login leads."""
+        host = self.asker or host
         what = {
             "password": f"{host} wants a password",
             "passphrase": f"the key {self.path} for {host} wants its passphrase",

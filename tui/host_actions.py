@@ -96,7 +96,7 @@ class HostActions(TrainActions):
         if not fingerprint:
             self.notify(f"{event.host}: {event.detail}", severity="error", timeout=20, markup=False)
             return
-        question = f"Trust the host key of {event.host}?"
+        question = f"Trust the host key of {link.asker}?"
         detail = (
             f"{fingerprint}\nIt is not in known_hosts yet. Compare it on the host itself."
             " After a no, r asks again."

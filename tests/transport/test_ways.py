@@ -38,8 +38,10 @@ async def test_the_key_of_a_jump_host_is_asked_about(rig, sshd, tmp_path):
     change = await watched.state(LinkState.needs_user)
     assert "the jump host first of rig is not known" in change.detail
     assert watched.link.pending_host_key == sshd.host_key.get_fingerprint()
+    assert watched.link.asker == "the jump host first of rig"
     assert watched.link.accept_host_key() == tmp_path / "new"
     await watched.link.wait_live(10)
+    assert watched.link.asker == "rig"
     assert sshd.logins >= 4  # the first twice, the second and the host itself
 
 
@@ -52,6 +54,8 @@ async def test_a_jump_hosts_password_is_asked_for(rig, sshd, tmp_path):
     watched = rig(lines).start()
     change = await watched.state(LinkState.needs_user)
     assert change.detail == "the jump host hop of rig wants a password"
+    # Whoever types it has to see whose it is.
+    assert watched.link.pending_login.sentence("rig") == change.detail
     watched.link.answer_login(["correct horse"])
     await watched.link.wait_live(10)
 
