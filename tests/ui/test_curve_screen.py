@@ -53,6 +53,8 @@ async def test_a_drag_is_no_click(workspace: Workspace) -> None:
         await pilot.mouse_down(curve, offset=(40, 5))
         await pilot.hover(curve, offset=(60, 5))
         await pilot.mouse_up(curve, offset=(60, 5))
+        # A terminal's button that goes up over the same widget makes a click; the pilot makes none.
+        curve.post_message(events.Click(curve, 60, 5, 0, 0, 1, False, False, False, 60, 5))
         await pilot.pause()
         assert curve.view.zoom is not None
         assert curve.view.zoom[0] < low
