@@ -7,10 +7,13 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
 from agents import Container, JobSpec, JobState, LinkState, Mount, RemoteError
+from tui.settings import HostSettings, Settings, TrainingSettings
+from tui.train_plan import TrainPlan, TrainRequest, build_job
 
 pytestmark = pytest.mark.docker
 MB = 1 << 20
@@ -401,3 +404,49 @@ async def test_a_container_killed_by_hand_is_no_lack_of_memory(
     engine.docker("kill", f"gonogo-{job.job_id}")
     status = await ended(watched, job.job_id, wait_until)
     assert (status.state, status.detail) == (JobState.failed, "ended by SIGKILL")
+
+
+def words_of(pid):
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+
+
+@pytest.mark.parametrize("backend", ["process", "docker"])
+async def test_what_the_plan_shows_is_what_runs(
+    backend, docked, engine, make_link, tmp_path, wait_until
+):
+    """Word for word and mount for mount, as the kernel and the engine tell it."""
+    folder = tmp_path / "a b, 'c'"
+    (folder / "model").mkdir(parents=True)
+    (folder / "data.jsonl").write_text("{}\n")
+    (folder / "python").write_text("#!/bin/sh\nsleep 60\ntrue\n")
+    (folder / "python").chmod(0o755)
+    python, shared = str(folder / "python"), str(folder)
+    host = HostSettings(role="tower", backend=backend, python=python)
+    training = TrainingSettings(
+        image="gonogo-test:base", python=python, mounts=(f"{shared}:rw",), network="none",
+        memory_gb=0.25, shm_gb=0.125, gpus=False,
+    )  # fmt: skip
+    settings = Settings(hosts={"tower": host}, training=training)
+    request = TrainRequest(arm="placebo", stage="S1", steps=7, seed=3, recipe="accum=4 lr=2e-4")
+    job = build_job(settings, request, f"{shared}/data.jsonl", f"{shared}/model")
+    (shown,) = TrainPlan("tower", job).as_json()["jobs"]
+    link = await make_link().live()
+    started = await link.start_job(job)
+    try:
+        if backend == "process":
+            assert words_of(started.pid) == ["/bin/sh", *shown["argv"]]
+            assert shown["mounts"] == []
+            return
+        told = json.loads(engine.docker("inspect", f"gonogo-{started.job_id}"))[0]
+        assert told["Args"][-len(shown["argv"]) :] == shown["argv"]
+        own = str(docked.home / ".gonogo/jobs" / started.job_id)
+        mounts = [
+            f"{m['Source']} ({'rw' if m['RW'] else 'ro'})" for m in told["Mounts"]
+            if m["Source"] == m["Destination"] and m["Source"] != own
+        ]  # fmt: skip
+        assert sorted([*mounts, "the job's own folder (rw)"]) == sorted(shown["mounts"])
+        limits = told["HostConfig"]
+        assert (limits["Memory"], limits["ShmSize"]) == (2**28, 2**27)
+        assert limits["NetworkMode"] == "none"
+    finally:
+        await link.stop_job(started.job_id, 0)
