@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 a check failed, 2 usage, 3 conflict, 4 locked, 5 unreachable
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -76,6 +77,17 @@ class _Group(AnsweringGroup):
         module, name = COMMANDS[cmd_name]
         command = getattr(importlib.import_module(module), name)
         return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; a word that is no command is refused with the nearest one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0][:60], self.list_commands(ctx), 1)
+            guess = f" Did you mean {near[0]}?" if near else " `gonogo --help` lists them."
+            raise click.UsageError(error.message + guess, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = []

@@ -8,7 +8,7 @@ import click
 
 from tui.cli_common import Run, common
 from tui.roadmap.document import Field
-from tui.roadmap.errors import InvalidValue, UnknownId
+from tui.roadmap.errors import InvalidValue, no_such
 from tui.roadmap.state import FieldValue
 from tui.roadmap.waivers import waiver_days
 from tui.roadmap.workspace import Workspace
@@ -54,7 +54,7 @@ def _list(run: Run, ws: Workspace, field_id: str | None, conflicts: bool) -> Non
     from tui.roadmap.computed import shown_fields
 
     if field_id is not None and field_id not in ws.document.fields:
-        raise UnknownId(f"There is no field {field_id}.")
+        raise no_such("field", field_id, ws.document.fields)
     values, rows = shown_fields(ws.document, ws.state, ws.settings), []
     for item in ws.document.fields.values():
         shared = [
@@ -133,7 +133,7 @@ def dates(run: Run, section: str | None, accept: bool) -> None:
 
     ws = run.open(read_only=not accept)
     if section is not None and ws.document.section(section) is None:
-        raise UnknownId(f"There is no section {section}.")
+        raise no_such("section", section, [s.id for s in ws.document.all_sections])
     found = [p for p in proposals(ws.document, ws.state) if section in (None, p.section_id)]
     if accept and not found:
         raise InvalidValue(f"{section or 'No stage'} proposes no date now.")

@@ -59,7 +59,7 @@ class AnsweringGroup(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         if not standalone_mode:
             return super().main(words, standalone_mode=False, **extra)
-        as_json = "--json" in words
+        as_json = "--json" in words[: words.index("--") if "--" in words else None]
         if hasattr(sys.stdout, "reconfigure"):  # a name of bytes that are no UTF-8 is shown, too
             sys.stdout.reconfigure(errors="backslashreplace")
         try:
@@ -85,6 +85,13 @@ class AnsweringGroup(click.Group):
                 end(str(error), type(error).__name__, known, as_json)
             if os.environ.get(TRACE):
                 raise
+            if isinstance(error, ValueError) and "null byte" in str(error):
+                end(
+                    "a file's name cannot have a NUL in it; name another one.",
+                    "UsageError",
+                    2,
+                    as_json,
+                )
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             end(f"unexpected {what} ({TRACE}=1 shows where)", "Unexpected", FAILED, as_json)
         sys.exit(code if isinstance(code, int) else 0)

@@ -24,13 +24,13 @@ def _kind(box: Box) -> str:
 
 def entries(ws: Workspace, names: tuple[str, ...]) -> list[dict[str, Any]]:
     """One entry for each box that `names` mean (all without names). Raises UnknownId."""
-    from tui.roadmap.errors import UnknownId
+    from tui.roadmap.errors import no_such
 
     wanted: set[str] = set() if names else set(ws.document.boxes)
     for name in names:
         ids = ws.document.select(name)
         if not ids:
-            raise UnknownId(f"There is no box, group or section {name}.")
+            raise no_such("box, group or section", name, ws.document.names())
         wanted |= set(ids)
     out = []
     for box in ws.document.boxes.values():

@@ -8,7 +8,7 @@ import click
 
 from tui.cli_common import Run, common
 from tui.roadmap.dates import proposal
-from tui.roadmap.errors import InvalidValue, UnknownId
+from tui.roadmap.errors import InvalidValue, no_such
 from tui.roadmap.gate_lock import reason_wanted
 
 MAX_NOTE = 64 * 1024
@@ -53,7 +53,7 @@ def note(run: Run, section: str, text: str | None) -> None:
     ws = run.open(read_only=text is None)
     if text is None:
         if ws.document.section(section) is None:
-            raise UnknownId(f"There is no section {section}.")
+            raise no_such("section", section, [s.id for s in ws.document.all_sections])
         known = ws.state.notes.get(section, "")
         run.answer({"section": section, "note": known}, known)
         return

@@ -12,7 +12,7 @@ from tui.cli_common import Run, common
 from tui.files import write_file
 from tui.roadmap.budget import summarize
 from tui.roadmap.describe import about, concerned, describe, visible, when, why
-from tui.roadmap.errors import UnknownId
+from tui.roadmap.errors import no_such
 from tui.roadmap.progress import box_status, overall, section_progress
 from tui.roadmap.state import Record
 from tui.roadmap.values import money_text
@@ -53,7 +53,7 @@ def status(run: Run, names: tuple[str, ...]) -> None:
         for name in names:
             found = ws.document.select(name)
             if not found:
-                raise UnknownId(f"There is no box, group or section {name}.")
+                raise no_such("box, group or section", name, ws.document.names())
             ids += found
         boxes = [_box(ws, i) for i in dict.fromkeys(ids)]
         run.answer({"boxes": boxes}, "\n".join(_line(b) for b in boxes))

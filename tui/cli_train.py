@@ -13,6 +13,7 @@ from agents import AgentError, JobStatus
 from tui.cli_common import READ_ONLY, Run, common
 from tui.cli_jobs import CONNECT_SECONDS, FAILED, UNREACHABLE, as_json, with_fleet
 from tui.fleet import Fleet
+from tui.roadmap.gate_lock import default_stage
 from tui.train_checks import make_plan
 from tui.train_plan import CHOICES, PAIR, TrainPlan, TrainRequest, mounts, start_plan
 
@@ -50,7 +51,7 @@ def exit_code(plan: TrainPlan) -> int:
 @click.command()
 @click.option("--arm", type=click.Choice([c for c in CHOICES if c != PAIR]), default="control")
 @click.option("--pair", is_flag=True, help="Control, then experiment, queued on the host.")
-@click.option("--stage", default="S1", show_default=True, help="Stage of the plan.")
+@click.option("--stage", help="Stage of the plan; default: S1, else its first one.")
 @click.option("--dataset", default="", help="JSONL file of the host, or one of here to be sent.")
 @click.option("--model", default="", help="Folder of the host or name of the hub.")
 @click.option("--recipe", default="auto", show_default=True, help="Or “accum=4 lr=2e-4”.")
@@ -65,7 +66,7 @@ def train(
     run: Run,
     arm: str,
     pair: bool,
-    stage: str,
+    stage: str | None,
     dataset: str,
     model: str,
     recipe: str,
@@ -80,6 +81,8 @@ def train(
     if click.get_current_context().meta.get(READ_ONLY) and not dry_run:
         run.fail("Read-only: nothing is started; --dry-run shows the plan.", "ReadOnly", 6)
     workspace = run.open(read_only=True)
+    if stage is None:
+        stage = default_stage(workspace.document)
     request = TrainRequest(
         PAIR if pair else arm, stage, dataset, model, recipe, steps or 0, seed, host,
         backend or "", name,

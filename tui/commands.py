@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tui.roadmap.errors import InvalidValue, UnknownId, WorkspaceError
+from tui.roadmap.errors import InvalidValue, UnknownId, WorkspaceError, no_such
 
 if TYPE_CHECKING:
     from tui.app import GonogoApp
@@ -55,7 +55,7 @@ def _selected(app: GonogoApp, names: Arguments) -> list[str]:
     for name in names:
         found = app.ws.document.select(name) or app.ws.document.select(name.upper())
         if not found:
-            raise UnknownId(f"There is no box, group or stage {name}.")
+            raise no_such("box, group or stage", name, app.ws.document.names())
         ids += found
     return list(dict.fromkeys(ids))
 
@@ -86,14 +86,14 @@ def _tick(app: GonogoApp, arguments: Arguments) -> None:
     _need(arguments, 1, "tick S0.T1")
     box = app.ws.document.boxes.get(arguments[0])
     if box is None:
-        raise UnknownId(f"There is no box {arguments[0]}.")
+        raise no_such("box", arguments[0], app.ws.document.boxes)
     app.write(lambda: app.ws.tick(box.id, app.actor, " ".join(arguments[1:])))
 
 
 def _untick(app: GonogoApp, arguments: Arguments) -> None:
     _need(arguments, 1, "untick S0.T1 why")
     if arguments[0] not in app.ws.document.boxes:
-        raise UnknownId(f"There is no box {arguments[0]}.")
+        raise no_such("box", arguments[0], app.ws.document.boxes)
     app.write(lambda: app.ws.untick(arguments[0], app.actor, " ".join(arguments[1:])))
 
 
@@ -104,7 +104,7 @@ def _field(app: GonogoApp, arguments: Arguments) -> None:
     name, value = arguments[0], " ".join(arguments[1:])
     item = app.ws.document.fields.get(name)
     if item is None:
-        raise UnknownId(f"There is no field {name}.")
+        raise no_such("field", name, app.ws.document.fields)
     check_value(item, value)
     app.write(lambda: app.ws.set_field(name, value, app.actor))
 

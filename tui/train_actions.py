@@ -10,6 +10,7 @@ from agents import AgentError
 from tui.account_actions import AccountActions
 from tui.later import later
 from tui.roadmap.errors import WorkspaceError
+from tui.roadmap.gate_lock import default_stage
 from tui.saving import writes
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class TrainActions(AccountActions):
             self.notify(text, severity="error", markup=False)
             return
         request: TrainRequest | None = TrainRequest(
-            arm, "S1", chosen.dataset, chosen.model, "auto", chosen.max_steps, 0,
+            arm, self._first_stage(), chosen.dataset, chosen.model, "auto", chosen.max_steps, 0,
             chosen.host, hosts[chosen.host],
         )  # fmt: skip
         complaint = ""
@@ -75,6 +76,12 @@ class TrainActions(AccountActions):
                 self.saved = ""
             if await self.push_screen_wait(PlanScreen(plan)) and await self._start(plan):
                 return
+
+    def _first_stage(self) -> str:
+        try:
+            return default_stage(self.ws.document)
+        except WorkspaceError:  # the form is open for one, and says what the plan has
+            return ""
 
     async def _start(self, plan: TrainPlan) -> bool:
         def shown(done: int, total: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tui.roadmap import reanchor
 from tui.roadmap.costs import CostChanges
-from tui.roadmap.errors import Conflict, InvalidValue, Theirs, UnknownId
+from tui.roadmap.errors import Conflict, InvalidValue, Theirs, no_such
 from tui.roadmap.fields import FieldChanges
 from tui.roadmap.handedit import HandEdits, inverse_ops, sections_note
 from tui.roadmap.records import Record
@@ -76,7 +76,7 @@ class Changes(CostChanges, WaiverChanges, FieldChanges, VerdictChanges, HandEdit
     def note(self, section_id: str, text: str, by: str) -> Record:
         """Writes the note of a section (its whole text); empty clears it."""
         if self.document.section(section_id) is None:
-            raise UnknownId(f"There is no section {section_id}.")
+            raise no_such("section", section_id, [s.id for s in self.document.all_sections])
         return self._change("note", section_id, sections_note(text) or None, by)
 
     def decide(

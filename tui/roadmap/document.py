@@ -67,6 +67,12 @@ class Document:
             return (prefix, *self.boxes[prefix].children)
         return tuple(b.id for b in self.boxes.values() if prefix in (b.group_id, b.section_id))
 
+    def names(self) -> list[str]:
+        """Every id that `select` knows."""
+        groups = {b.group_id: None for b in self.boxes.values()}
+        sections = {b.section_id: None for b in self.boxes.values()}
+        return list(dict.fromkeys([*sections, *groups, *self.boxes]))
+
     @classmethod
     def parse(cls, text: str, reference: Reference | None = None) -> Document:
         """Reads a Markdown text. Never fails: a text without task lists gives an empty document.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -77,3 +78,13 @@ def disk_words(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
         return "no space left"
     return (error.strerror or str(error)).lower()
+
+
+def no_such(kind: str, name: str, known: Iterable[str]) -> UnknownId:
+    """The error of an id that the plan does not have, with the nearest one that it has."""
+    import difflib
+
+    said, by_fold = name[:60], {item.casefold(): item for item in known}
+    near = difflib.get_close_matches(said.casefold(), by_fold, 1, 0.7)
+    guess = f" Did you mean {by_fold[near[0]]}?" if near else ""
+    return UnknownId(f"There is no {kind} {said or '“”'}.{guess}")

@@ -8,7 +8,7 @@ from datetime import date
 
 from tui.roadmap.budget import computed_fields
 from tui.roadmap.document import Field
-from tui.roadmap.errors import InvalidValue, UnknownId
+from tui.roadmap.errors import InvalidValue, no_such
 from tui.roadmap.records import Record
 from tui.roadmap.values import check_value, clean_text, may_lie_ahead
 from tui.roadmap.writer import Fields, Writer
@@ -20,7 +20,7 @@ class FieldChanges(Writer):
     def _field(self, field_id: str) -> Field:
         item = self.document.fields.get(field_id)
         if item is None:
-            raise UnknownId(f"There is no field {field_id}.")
+            raise no_such("field", field_id, self.document.fields)
         if field_id in computed_fields(self.document):
             raise InvalidValue(f"{field_id} is computed from the ledger; add a cost instead.")
         asked = next((old for old, _, new, _ in self.document.asked_blanks if new == field_id), "")

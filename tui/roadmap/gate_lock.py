@@ -85,6 +85,29 @@ def stage_id(document: Document, stage: str) -> str:
     return next((i for i in inside if _plain(i) == wanted), section.id)
 
 
+def default_stage(document: Document) -> str:
+    """The stage of a training that names none: S1 where the plan has one, else the first section
+    with boxes before the gate.
+
+    "" in a plan without a gate and without S1: no stage is asked for there. Raises UnknownId where every
+    section lies behind the gate.
+    """
+    if _sections(document, "S1"):
+        return stage_id(document, "S1")
+    line = _gate_line(document)
+    if not line:
+        return ""
+    gate = {box.section_id for box in document.boxes.values() if box.kind == "radio"}
+    filled = {box.section_id for box in document.boxes.values() if box.kind != "tracker"} - gate
+    before = [s.id for s in document.sections if s.line <= line and s.id in filled]
+    if before:
+        return before[0]
+    known = [section.id for section in document.sections if section.id not in gate]
+    raise UnknownId(
+        f"The plan has no stage before its gate; name one with --stage: {', '.join(known[:20])}."
+    )
+
+
 def behind_gate(document: Document, stage: str) -> bool:
     """True for a stage, phase, group or box that the plan prints behind its gate."""
     line = _gate_line(document)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui.roadmap.bindings import Binding, bindings_of
 from tui.roadmap.entries import Tick, Verdict
-from tui.roadmap.errors import InvalidValue, UnknownId
+from tui.roadmap.errors import InvalidValue, no_such
 from tui.roadmap.freshness import AGEING, MAX_LABEL
 from tui.roadmap.public import Public
 from tui.roadmap.redact import redact
@@ -51,7 +51,7 @@ def select(ws: Workspace, names: Iterable[str]) -> list[str]:
     for name in names:
         ids = ws.document.select(name)
         if not ids:
-            raise UnknownId(f"There is no box, group or section {name}.")
+            raise no_such("box, group or section", name, ws.document.names())
         checked = bound.intersection(ids)
         if not checked:
             raise InvalidValue(f"No check is bound to {name}; tick it by hand.")

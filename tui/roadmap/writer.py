@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tui.roadmap.document import Document
-from tui.roadmap.errors import Conflict, InvalidValue, UnknownId
+from tui.roadmap.errors import Conflict, InvalidValue, no_such
 from tui.roadmap.records import Record
 from tui.roadmap.state import State
 from tui.settings import Settings
@@ -49,7 +49,7 @@ class Writer:
         """Label of a box that a person may tick. Raises UnknownId or InvalidValue."""
         box = self.document.boxes.get(box_id)
         if box is None:
-            raise UnknownId(f"There is no box {box_id}.")
+            raise no_such("box", box_id, self.document.boxes)
         if box.kind == "radio":
             raise InvalidValue(f"{box_id} is decided at the gate, not ticked.")
         if box.children:
