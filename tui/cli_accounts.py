@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.roadmap.document import Field
 from tui.roadmap.errors import InvalidValue, no_such
@@ -15,7 +16,7 @@ from tui.roadmap.workspace import Workspace
 
 
 @click.command()
-@click.argument("box")
+@click.argument("box", shell_complete=cli_complete.boxes)
 @click.option("--why", required=True, help="Why it need not be done; at least 10 characters.")
 @click.option(
     "--until", "--days", "until", required=True, metavar="END",
@@ -31,7 +32,7 @@ def waive(run: Run, box: str, why: str, until: str) -> None:
 
 
 @click.command()
-@click.argument("box")
+@click.argument("box", shell_complete=cli_complete.boxes)
 @click.option("--why", required=True, help="Why it does not apply; at least 10 characters.")
 @common
 def na(run: Run, box: str, why: str) -> None:
@@ -73,7 +74,7 @@ def _list(run: Run, ws: Workspace, field_id: str | None, conflicts: bool) -> Non
 
 
 @click.command()
-@click.argument("field_id", metavar="[FIELD]", required=False)
+@click.argument("field_id", metavar="[FIELD]", required=False, shell_complete=cli_complete.fields)
 @click.argument("value", required=False)
 @click.option("--clear", is_flag=True, help="Empty the field.")
 @click.option(
@@ -124,7 +125,7 @@ def fetch_measured(ws: Workspace, by: str) -> Any:
 
 
 @click.command()
-@click.argument("section", required=False)
+@click.argument("section", required=False, shell_complete=cli_complete.sections)
 @click.option("--accept", is_flag=True, help="Store the proposed date.")
 @common
 def dates(run: Run, section: str | None, accept: bool) -> None:

@@ -9,11 +9,12 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-FAILED, NOT_WRITTEN = 1, 6
+FAILED, USAGE, NOT_WRITTEN = 1, 2, 6
 TRACE = "GONOGO_TRACE"
 
 
@@ -77,6 +78,11 @@ class AnsweringGroup(click.Group):
         except OSError as error:
             if os.environ.get(TRACE):
                 raise
+            if _folder_is_gone(error):
+                gone = (
+                    "the current folder was removed; cd to one that exists, or name one after -C."
+                )
+                end(gone, "NoFolder", USAGE, as_json)
             where = f"{error.filename}: " if error.filename else ""
             end(f"{where}{error.strerror or error}", "OSError", NOT_WRITTEN, as_json)
         except Exception as error:
@@ -95,6 +101,17 @@ class AnsweringGroup(click.Group):
             what = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             end(f"unexpected {what} ({TRACE}=1 shows where)", "Unexpected", FAILED, as_json)
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _folder_is_gone(error: OSError) -> bool:
+    """True where an error that names no file comes from a working folder that no longer exists."""
+    if not isinstance(error, FileNotFoundError) or error.filename is not None:
+        return False
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _flush() -> None:

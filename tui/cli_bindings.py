@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.roadmap.workspace import Workspace
 
@@ -85,7 +86,7 @@ def print_bindings(run: Run, ws: Workspace, names: tuple[str, ...]) -> int:
 
 
 @click.command()
-@click.argument("names", metavar="[ID...]", nargs=-1)
+@click.argument("names", metavar="[ID...]", nargs=-1, shell_complete=cli_complete.names)
 @common
 def bindings(run: Run, names: tuple[str, ...]) -> None:
     """List which check proves which box, group or section, and what it expects.

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.roadmap.dates import proposal
 from tui.roadmap.errors import InvalidValue, no_such
@@ -16,7 +17,7 @@ MAX_NOTE = 64 * 1024
 
 
 @click.command()
-@click.argument("box")
+@click.argument("box", shell_complete=cli_complete.boxes)
 @click.option("--why", default="", help="A reason to keep with it.")
 @common
 def tick(run: Run, box: str, why: str) -> None:
@@ -35,7 +36,7 @@ def tick(run: Run, box: str, why: str) -> None:
 
 
 @click.command()
-@click.argument("box")
+@click.argument("box", shell_complete=cli_complete.boxes)
 @click.option("--why", default="", help="A reason to keep with it.")
 @common
 def untick(run: Run, box: str, why: str) -> None:
@@ -45,7 +46,7 @@ def untick(run: Run, box: str, why: str) -> None:
 
 
 @click.command()
-@click.argument("section")
+@click.argument("section", shell_complete=cli_complete.sections)
 @click.argument("text", required=False)
 @common
 def note(run: Run, section: str, text: str | None) -> None:

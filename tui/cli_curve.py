@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import USAGE, Run, common
 from tui.curves import CURVES, TITLES, find_runs, lines_of
 
@@ -23,7 +24,7 @@ AXES = ("step", "relative", "wall", "samples", "tokens")
 
 
 @click.command()
-@click.argument("names", metavar="[RUN]...", nargs=-1)
+@click.argument("names", metavar="[RUN]...", nargs=-1, shell_complete=cli_complete.runs)
 @click.option("--metric", type=click.Choice(CURVES), default="loss", show_default=True)
 @click.option("--x", "axis", type=click.Choice(AXES), default="step", show_default=True)
 @click.option("--log", "log_y", is_flag=True, help="Logarithmic y axis.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tui import cli_complete
 from tui.cli_answer import to_json
 from tui.cli_common import USAGE, Run, common
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("host", required=False, default="")
+@click.argument("host", required=False, default="", shell_complete=cli_complete.hosts)
 @click.option("--deep", is_flag=True, help="Also start containers on the tower; may pull an image.")
 @click.option("--drop", is_flag=True, help="Also cut the link under a small job: does it live on?")
 @common

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from agents import AgentError, Fetched, RemoteError
+from tui import cli_complete
 from tui.cli_common import USAGE, Run, common
 from tui.cli_jobs import CONNECT_SECONDS, FAILED, with_fleet
 from tui.files import check_folder
@@ -90,7 +91,7 @@ def send(run: Run, file: Path, target: str) -> None:
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=cli_complete.runs)
 @click.argument("dest", required=False, type=click.Path(path_type=Path))
 @click.option("--what", default="adapter", show_default=True, help="Path in the job's folder.")
 @click.option("--replace", is_flag=True, help="Replace what is at DEST.")

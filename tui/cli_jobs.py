@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from agents import AgentError, JobStatus
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.fleet import Fleet
 from tui.roadmap.workspace import Workspace
@@ -83,7 +84,7 @@ def jobs(run: Run) -> None:
 
 
 @click.command()
-@click.argument("job")
+@click.argument("job", shell_complete=cli_complete.runs)
 @click.option(
     "--grace", default=30.0, show_default=True, help="Seconds between SIGTERM and SIGKILL."
 )

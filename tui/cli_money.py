@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.files import write_file
 from tui.roadmap.errors import InvalidValue, UnknownId
@@ -183,7 +184,7 @@ def budget(run: Run, check: bool) -> None:
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=cli_complete.runs)
 @click.option("--book", is_flag=True, help="Add the cost of this job (or of all ended ones).")
 @click.option("--row", default="", help="The budget row, where the job's stage has none.")
 @common

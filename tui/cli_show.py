@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.files import write_file
 from tui.roadmap.budget import summarize
@@ -43,7 +44,7 @@ def _line(entry: dict[str, Any]) -> str:
 
 
 @click.command()
-@click.argument("names", metavar="[ID]...", nargs=-1)
+@click.argument("names", metavar="[ID]...", nargs=-1, shell_complete=cli_complete.names)
 @common
 def status(run: Run, names: tuple[str, ...]) -> None:
     """Progress, gate and money; with ids of boxes, groups or sections their boxes."""
@@ -120,7 +121,7 @@ def _overview(run: Run, ws: Workspace) -> None:
 
 
 @click.command()
-@click.argument("name", metavar="[ID]", required=False)
+@click.argument("name", metavar="[ID]", required=False, shell_complete=cli_complete.names)
 @click.option("-n", "count", default=20, show_default=True, help="How many records; 0 for all.")
 @click.option("--filter", "words", default="", help="Only records with all of these words.")
 @common

@@ -10,6 +10,7 @@ from dataclasses import replace
 import click
 
 from agents import AgentError, JobStatus
+from tui import cli_complete
 from tui.cli_common import READ_ONLY, Run, common
 from tui.cli_jobs import CONNECT_SECONDS, FAILED, UNREACHABLE, as_json, with_fleet
 from tui.fleet import Fleet
@@ -51,13 +52,22 @@ def exit_code(plan: TrainPlan) -> int:
 @click.command()
 @click.option("--arm", type=click.Choice([c for c in CHOICES if c != PAIR]), default="control")
 @click.option("--pair", is_flag=True, help="Control, then experiment, queued on the host.")
-@click.option("--stage", help="Stage of the plan; default: S1, else its first one.")
+@click.option(
+    "--stage",
+    shell_complete=cli_complete.sections,
+    help="Stage of the plan; default: S1, else its first one.",
+)
 @click.option("--dataset", default="", help="JSONL file of the host, or one of here to be sent.")
 @click.option("--model", default="", help="Folder of the host or name of the hub.")
 @click.option("--recipe", default="auto", show_default=True, help="Or “accum=4 lr=2e-4”.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimizer steps.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
-@click.option("--host", default="", help="Where to train; default: the training host.")
+@click.option(
+    "--host",
+    default="",
+    shell_complete=cli_complete.hosts,
+    help="Where to train; default: the training host.",
+)
 @click.option("--backend", type=click.Choice(["process", "docker"]), help="Default: the host's.")
 @click.option("--name", default="", help="Name of the job, or of the pair.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and its checks; start nothing.")

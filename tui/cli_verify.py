@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tui import cli_complete
 from tui.cli_common import Run, common
 from tui.roadmap.state import Verdict
 from tui.roadmap.workspace import Workspace
@@ -124,7 +125,7 @@ async def check(ws: Workspace, names: list[str], offline: bool, show: Any) -> li
 
 
 @click.command()
-@click.argument("names", metavar="ID...", nargs=-1)
+@click.argument("names", metavar="ID...", nargs=-1, shell_complete=cli_complete.names)
 @click.option("--offline", is_flag=True, help="Ask no host and no public service.")
 @click.option("--dry-run", is_flag=True, help="Record nothing.")
 @click.option("--changes", is_flag=True, help="For timers: record what changed, the rest hourly.")
