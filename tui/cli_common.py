@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -23,6 +24,20 @@ READ_ONLY = "gonogo.read_only"
 NO_WORKSPACE = (
     "There is no gonogo workspace here. `gonogo init` makes one, `gonogo demo` shows one."
 )
+
+
+class Finite(click.FloatRange):
+    """A number in a range; NaN, which compares as inside every range, and infinities are refused."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{str(value)[:40]} is not a finite number.", param, ctx)
+        return number
 
 
 class Run:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tui import cli_complete
-from tui.cli_common import USAGE, Run, common
+from tui.cli_common import USAGE, Finite, Run, common
 from tui.curves import CURVES, TITLES, find_runs, lines_of
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ AXES = ("step", "relative", "wall", "samples", "tokens")
 @click.option("--log", "log_y", is_flag=True, help="Logarithmic y axis.")
 @click.option("--robust", is_flag=True, help="Fit y to the middle 98 %, marks for the rest.")
 @click.option("--difference", is_flag=True, help="Experiment minus control below.")
-@click.option("--at", type=float, help="Read all curves at this place of the x axis.")
+@click.option("--at", type=Finite(), help="Read all curves at this place of the x axis.")
 @click.option(
-    "--smooth", type=click.FloatRange(0, 1, max_open=True), default=0.8, show_default=True,
+    "--smooth", type=Finite(0, 1, max_open=True), default=0.8, show_default=True,
     help="TensorBoard's smoothing weight; 0 shows raw values only.",
 )  # fmt: skip
 @click.option(

@@ -10,7 +10,7 @@ import click
 
 from agents import AgentError, JobStatus
 from tui import cli_complete
-from tui.cli_common import Run, common
+from tui.cli_common import Finite, Run, common
 from tui.fleet import Fleet
 from tui.roadmap.workspace import Workspace
 
@@ -86,7 +86,11 @@ def jobs(run: Run) -> None:
 @click.command()
 @click.argument("job", shell_complete=cli_complete.runs)
 @click.option(
-    "--grace", default=30.0, show_default=True, help="Seconds between SIGTERM and SIGKILL."
+    "--grace",
+    type=Finite(0, 3600),
+    default=30.0,
+    show_default=True,
+    help="Seconds between SIGTERM and SIGKILL.",
 )
 @common
 def stop(run: Run, job: str, grace: float) -> None:

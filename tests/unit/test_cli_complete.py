@@ -1,4 +1,4 @@
-"""What a shell completes after tab, and the folder that was removed under the shell."""
+"""What a shell completes after tab, a folder removed under the shell, numbers that are none."""
 
 from __future__ import annotations
 
@@ -91,3 +91,18 @@ def test_a_removed_current_folder_is_named(
     if words:
         result = CliRunner().invoke(main, [*words, "--json"])
         assert json.loads(result.stdout)["error"]["kind"] == "NoFolder"
+
+
+@pytest.mark.parametrize(
+    "words", [("curve", "--at"), ("curve", "--smooth"), ("stop", "x", "--grace")]
+)
+@pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e400"])
+def test_no_number_is_refused_as_one(tmp_path: Path, words: tuple[str, ...], number: str) -> None:
+    Workspace.create(tmp_path / "w")
+    (tmp_path / "w/gonogo.toml").write_text("")
+    call = ["-C", str(tmp_path / "w"), *words[:-1], f"{words[-1]}={number}", "--json"]
+    result = CliRunner().invoke(main, call)
+    assert result.exit_code == 2
+    answer = json.loads(result.stdout)["error"]
+    assert answer["kind"] == "UsageError"
+    assert words[-1] in answer["message"]
