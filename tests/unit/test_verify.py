@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from agents.remote.docker import explain
 from pipeline.dataset.micro import create_micro_dataset
 from pipeline.journal import RunJournal
 from tui.roadmap.bindings import load_bindings, parse_bindings
@@ -185,6 +186,16 @@ def dataset(ws: Workspace, samples: list[Any] | None = None) -> None:
 async def one(ws: Workspace, item: str, host: Host | None) -> Verdict:
     (verdict,) = await verify(ws, [item], host)
     return verdict
+
+
+async def test_a_docker_engine_that_does_not_run_is_skipped_in_its_own_words(
+    ws: Workspace, host: Host
+) -> None:
+    code, sentence = explain("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.")
+    host.image = ProbeFailed(code, sentence)
+    verdict = await one(ws, "S1.K2", host)
+    assert (verdict.verdict, verdict.reason[:13]) == ("SKIP", "needs Docker:")
+    assert "start it" in verdict.reason
 
 
 async def test_the_whole_of_stage_1_without_a_gpu_or_docker(ws: Workspace, host: Host) -> None:

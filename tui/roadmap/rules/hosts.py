@@ -76,8 +76,8 @@ async def docker_image(ctx: Context, params: ImageParams) -> Finding:
     try:
         answer = await ctx.ask(host, "docker_image", image=image)
     except Exception as error:
-        code, text = getattr(error, "code", ""), str(error)
-        if code == "no-docker" or (code == "docker" and "Docker daemon" in text):
+        code = getattr(error, "code", "")
+        if code in ("no-docker", "docker-down"):
             return replace(skip(f"needs Docker: {host}: {error}", expected), by=f"probe:{host}")
         raise
     found = str(answer.get("id", ""))[:80] if answer.get("exists") else "no such image"
