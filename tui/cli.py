@@ -28,6 +28,7 @@ _WHERE = {
     "tui.cli_init": "init app",
     "tui.cli_jobs": "jobs stop",
     "tui.cli_keys": "keys",
+    "tui.cli_look": "evidence tail",
     "tui.cli_mend": "edit recover",
     "tui.cli_mlflow": "mlflow",
     "tui.cli_money": "budget cost energy",
