@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from agents.events import Event, GaugeArrived, HostNoise, LinkChanged, LinkState
 from agents.gauges import parse_gauge
 from agents.jobsync import JobSync
 from agents.liveness import Liveness
-from agents.login import LoginRequest
+from agents.questions import LoginQuestions
 from agents.requests import HostRequests
 from agents.retry import ClockJump, backoff_delay, wait_for_retry
 from agents.session import HANDSHAKE_TIMEOUT, Session
@@ -30,7 +30,7 @@ PATIENCE_CAP = 120.0
 logger = logging.getLogger(__name__)
 
 
-class HostLink(HostRequests):
+class HostLink(HostRequests, LoginQuestions):
     """Connects, watches, reconnects; mirrors the host's jobs below `mirror_root`/<name>.
 
     `emit` is called on the event loop and must not block. Create it in the loop that runs it.
@@ -264,50 +264,6 @@ class HostLink(HostRequests):
     def retry_now(self) -> None:
         """Try at once, also from needs-user; no effect while connected."""
         self._wake.set()
-
-    @property
-    def pending_host_key(self) -> str:
-        """SHA-256 fingerprint of the unknown host key that waits for an answer, or ""."""
-        pending = self._dialer.asking.pending
-        return pending.fingerprint if pending else ""
-
-    @property
-    def asker(self) -> str:
-        """Whose key or login waits for an answer: this host, or a jump host on the way to it."""
-        return self._dialer.asking.called
-
-    def accept_host_key(self) -> Path | None:
-        """Trust the unknown key that was shown, write it to known_hosts and try again.
-
-        Returns the file, None if none could be written (then it holds until the program
-        ends). Raises NeedsUser when no key waits; a changed key cannot be accepted here.
-        """
-        dialer = self._dialer.asking
-        pending, dialer.pending = dialer.pending, None
-        if pending is None:
-            raise NeedsUser(f"no unknown host key of {self.name} waits for an answer")
-        path = dialer.keys.accept(pending)
-        self.retry_now()
-        return path
-
-    @property
-    def pending_login(self) -> LoginRequest | None:
-        """What the login lacks and only a person knows, None when nothing is asked."""
-        return self._dialer.asking.answers.pending
-
-    def answer_login(self, answers: Sequence[str]) -> None:
-        """Give what `pending_login` asks, in the order of its prompts, and try again.
-
-        Kept in memory until the program ends, never written. Raises ValueError when nothing
-        is asked or the number of answers is another.
-        """
-        self._dialer.asking.answers.give(answers)
-        self.retry_now()
-
-    def skip_login(self) -> None:
-        """Go on without the asked key: the next key or a password is tried."""
-        self._dialer.asking.answers.skip()
-        self.retry_now()
 
     @property
     def host_stderr(self) -> str:
