@@ -88,6 +88,7 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         self.saved = ""
         self.keymap_now = dict(workspace.settings.keymap)
         """Key by action id, as far as it can be used; checked once everything is imported."""
+        self._links_told: dict[str, tuple[object, str, int]] = {}
         self._counted: tuple[object, tuple[tuple[int, int], BudgetSummary, str]] | None = None
         self._ascii = AsciiFilter()
         for theme in THEMES:
@@ -204,7 +205,10 @@ class GonogoApp(TypeAhead, Pace, NoticeActions, ServerActions, HostActions, App[
         event = message.event
         if str(event.state) == "needs-user":
             self.needs_user(event)
-        self.frame(at_once=True)
+        told = (event.state, event.detail, event.attempt)
+        moved = self._links_told.get(event.host) != told
+        self._links_told[event.host] = told
+        self.frame(at_once=moved)  # a ping's time alone comes with the next frame
 
     @on(JobMoved)
     def _job_moved(self, message: JobMoved) -> None:

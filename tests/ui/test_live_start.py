@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from agents import LinkChanged, LinkState
 from tests.ui.conftest import until
 from tui import pace
 from tui.app import GonogoApp
+from tui.messages import LinkMoved
 from tui.roadmap.workspace import Workspace
 from tui.widgets.curve import Curve
 
@@ -36,3 +38,24 @@ async def test_the_rest_is_imported_once_the_first_curve_is_drawn(
         assert points[0] > 0
         run = app.fleet.store.runs["tower", "job"]
         assert len(run.series["loss"]) == 5000
+
+
+async def test_a_pings_time_draws_no_frame_of_its_own(workspace: Workspace) -> None:
+    """Two hosts answer a ping every 5 s: the chart would be drawn nearly half as often again."""
+    asked: list[bool] = []
+
+    class Watched(GonogoApp):
+        def frame(self, at_once: bool = False) -> None:
+            asked.append(at_once)
+            super().frame(at_once)
+
+    app = Watched(workspace)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.arrived, 30, "all is imported")
+        asked.clear()
+        for state, ms in ((LinkState.live, 1.0), (LinkState.live, 2.0), (LinkState.backoff, None)):
+            app.post_message(LinkMoved(LinkChanged("tower", state, "", 1, 0, None, ms)))
+            await pilot.pause()
+        told = app._links_told
+        await until(pilot, lambda: told.get("tower", ("",))[0] == LinkState.backoff, 5, "all heard")
+        assert asked.count(True) == 2

@@ -82,9 +82,10 @@ class Room(Screen[None]):
     def ready(self) -> bool:
         """Whether the widgets exist: not before the mount, and no more once they are taken down."""
         # Display turns false as soon as the removal begins; an app that ends takes the widgets first.
-        return (
-            self._painted and self.display and bool(self.query(KeyBar) and self.query(StatusHeader))
-        )
+        if not self._painted or not self.display:
+            return False
+        kinds = {type(child) for child in self.children}
+        return KeyBar in kinds and StatusHeader in kinds
 
     def compose(self) -> ComposeResult:
         """Header, the screen's own body, keys."""
