@@ -91,7 +91,7 @@ class AnsweringGroup(click.Group):
                 end(str(error), type(error).__name__, known, as_json)
             if os.environ.get(TRACE):
                 raise
-            if isinstance(error, ValueError) and "null byte" in str(error):
+            if isinstance(error, ValueError) and "embedded null" in str(error):
                 end(
                     "a file's name cannot have a NUL in it; name another one.",
                     "UsageError",
