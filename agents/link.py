@@ -261,10 +261,6 @@ class HostLink(HostRequests, LoginQuestions):
             with suppress(LinkDown):
                 self._session.send({"m": "quiet", "on": on})
 
-    def retry_now(self) -> None:
-        """Try at once, also from needs-user; no effect while connected."""
-        self._wake.set()
-
     @property
     def host_stderr(self) -> str:
         """The last 64 KiB that the agent or the login shell wrote to stderr, printable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,10 +16,11 @@ class LoginQuestions:
 
     name: str
     _dialer: SshDialer
+    _wake: asyncio.Event
 
     def retry_now(self) -> None:
-        """Try at once; the link's own."""
-        raise NotImplementedError
+        """Try at once, also from needs-user; no effect while connected."""
+        self._wake.set()
 
     @property
     def pending_host_key(self) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
+
+from aiohappyeyeballs import start_connection
 
 STAGGER = 0.25
 """Seconds until the next address is tried beside one that does not answer (RFC 8305)."""
@@ -26,7 +27,13 @@ async def tcp_connect(
     """
     async with asyncio.timeout(timeout):
         infos = await _lookup(host, port, family)
-        return await _first(infos[:MAX_ADDRESSES], source, f"{host} has no address")
+        if not infos:
+            raise OSError(f"{host} has no address")
+        families = (socket.AF_INET, socket.AF_INET6)
+        ours = [(of, socket.SOCK_STREAM, 0, "", (source, 0)) for of in families if source]
+        return await start_connection(
+            infos[:MAX_ADDRESSES], local_addr_infos=ours or None, happy_eyeballs_delay=STAGGER
+        )
 
 
 async def _lookup(host: str, port: int, family: int) -> list[Info]:
@@ -48,53 +55,3 @@ async def _lookup(host: str, port: int, family: int) -> list[Info]:
 
         lookup.add_done_callback(over)
     return await asyncio.shield(lookup)
-
-
-async def _first(infos: list[Info], source: str, nothing: str) -> socket.socket:
-    waiting = list(infos)
-    running: set[asyncio.Task[socket.socket]] = set()
-    failure: OSError = OSError(nothing)
-    won: socket.socket | None = None
-    try:
-        while won is None and (waiting or running):
-            if waiting:
-                running.add(asyncio.create_task(_connect(waiting.pop(0), source)))
-            done, running = await asyncio.wait(
-                running,
-                timeout=STAGGER if waiting else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            for task in done:
-                error = task.exception()
-                if isinstance(error, OSError):
-                    failure = error
-                elif error is not None:
-                    raise error
-                elif won is None:
-                    won = task.result()
-                else:
-                    task.result().close()
-    finally:
-        for task in running:
-            task.cancel()
-        for rest in await asyncio.gather(*running, return_exceptions=True):
-            if isinstance(rest, socket.socket):
-                rest.close()
-    if won is None:
-        raise failure
-    return won
-
-
-async def _connect(info: Info, source: str) -> socket.socket:
-    family, kind, protocol, _, address = info
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setblocking(False)
-        if source:
-            sock.bind((source, 0))
-        await asyncio.get_running_loop().sock_connect(sock, address)
-    except BaseException:
-        with suppress(OSError):
-            sock.close()
-        raise
-    return sock

@@ -28,9 +28,7 @@ def _workspace(context: click.Context) -> Workspace | None:
         root = find((Path(given) if given else Path()).resolve())
         return Workspace.open(root, read_only=True) if root else None
     except (WorkspaceError, SettingsError, OSError, ValueError):
-        return (
-            None  # a shell that completes must stay silent; the command itself says what is wrong
-        )
+        return None  # silent while a shell completes; the command itself says what is wrong
 
 
 def _from(words: Callable[[Workspace], Iterable[str]]) -> Complete:
@@ -51,11 +49,8 @@ def _plain(word: str) -> bool:
 
 
 def _runs(workspace: Workspace) -> Iterable[str]:
-    from tui.live import LiveStore
-
-    store = LiveStore()
-    store.load_mirrors(workspace.runs_dir)
-    return sorted(run.job_id for run in store.runs.values())
+    found = (workspace.runs_dir.glob(f"*/*/{name}") for name in ("run.jsonl", "log.txt"))
+    return sorted({path.parent.name for paths in found for path in paths})
 
 
 boxes = _from(lambda ws: ws.document.boxes)

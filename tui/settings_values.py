@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
 from pathlib import PurePosixPath
+from typing import Self
 
 FILE_NAME = "gonogo.toml"
 OWN_FILES = (FILE_NAME, "bindings.toml", "state.jsonl", "state.lock")
@@ -28,36 +29,48 @@ class Money(Decimal):
         return amount
 
 
-class PlanFile(str):
-    """The plan is a file of its own: nothing else in the workspace is read or replaced as one."""
+class Text(str):
+    """A text that `check` lets pass."""
 
     __slots__ = ()
 
     @classmethod
-    def read(cls, value: object) -> PlanFile:
-        """Raises ValueError for a name that is no file of its own."""
+    def read(cls, value: object) -> Self:
+        """Raises ValueError for what is no text, or not this kind of one."""
         if not isinstance(value, str):
             raise ValueError("must be a text")
+        cls.check(value)
+        return cls(value)
+
+    @staticmethod
+    def check(value: str) -> None:
+        """Raises ValueError saying what the text must be."""
+
+
+class PlanFile(Text):
+    """The plan is a file of its own: nothing else in the workspace is read or replaced as one."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def check(value: str) -> None:
+        """It names a file that has no other use."""
         parts = PurePosixPath(value).parts
         if not parts or "\0" in value or parts[-1] == ".." or value.endswith("/"):
             raise ValueError("must name a file")
         if value in OWN_FILES or parts[0] in OWN_FOLDERS or parts[-1] in OWN_FILES:
             raise ValueError(f"{value} has another use; the plan is a file of its own")
-        return cls(value)
 
 
-class TrackingAddress(str):
+class TrackingAddress(Text):
     """The address goes into a program's arguments, which every user of the host can read."""
 
     __slots__ = ()
 
-    @classmethod
-    def read(cls, value: object) -> TrackingAddress:
-        """Raises ValueError for an address with a password in it."""
-        if not isinstance(value, str):
-            raise ValueError("must be a text")
+    @staticmethod
+    def check(value: str) -> None:
+        """It holds no password."""
         if "@" in value.partition("://")[2].partition("/")[0]:
             raise ValueError(
                 "must hold no password: set MLFLOW_TRACKING_USERNAME and _PASSWORD on the host instead"
             )
-        return cls(value)

@@ -123,18 +123,19 @@ async def test_a_final_match_and_the_tokens_of_a_host_are_followed(sshd, make_li
 
 
 async def test_an_address_that_never_answers_does_not_hide_the_next(sshd, monkeypatch):
-    real = tcp._connect
+    kind = type(asyncio.get_running_loop())
+    real = kind.sock_connect
 
-    async def connect(info, source):
-        if info[4] == ("192.0.2.1", sshd.port):
-            await asyncio.sleep(3600)
-        return await real(info, source)
+    async def connect(loop, sock, address):
+        if address == ("192.0.2.1", sshd.port):
+            await asyncio.Event().wait()
+        return await real(loop, sock, address)
 
     def resolve(host, port, family=0, type=0, proto=0, flags=0):
         assert host == "both.example"
         return [(socket.AF_INET, type, 6, "", (a, port)) for a in ("192.0.2.1", "127.0.0.1")]
 
-    monkeypatch.setattr(tcp, "_connect", connect)
+    monkeypatch.setattr(kind, "sock_connect", connect)
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     sock = await tcp.tcp_connect("both.example", sshd.port, 30)
     assert sock.getpeername()[0] == "127.0.0.1"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from textual.actions import parse
+from textual.pilot import Pilot
 from textual.widgets import Label, OptionList, Static
 
 from agents import JobSpec, JobState, JobStatus
@@ -109,15 +110,20 @@ async def test_chart_axis_and_jobs_of_live_are_in_view(
         )
 
 
+async def open_log(app: GonogoApp, pilot: Pilot[None]) -> None:
+    """Over the table of jobs to the log of the mirrored run."""
+    await until(pilot, lambda: app.arrived, 20, "all is imported")
+    await pilot.press("8")
+    table = app.screen.query_one("#job-table", RowList)
+    await until(pilot, lambda: table.key, 20, "the mirrored run")
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log")
+
+
 async def test_the_keys_of_a_log_stay_whole_beside_its_count(away: Workspace) -> None:
     app = GonogoApp(away)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.arrived, 20, "all is imported")
-        await pilot.press("8")
-        table = app.screen.query_one("#job-table", RowList)
-        await until(pilot, lambda: table.key, 20, "the mirrored run")
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log")
+        await open_log(app, pilot)
         await pilot.press("slash", *"step", "enter")
         hint = app.screen.query_one("#log-hint", Label)
         await until(pilot, lambda: "1 of 1" in str(hint.content), 5, "the count")
@@ -243,12 +249,7 @@ async def test_a_line_of_a_log_that_is_cut_can_be_read_and_copied_whole(away: Wo
     (away.runs_dir / "tower" / ID / "log.txt").write_text(f"step 1\n{text}\n")
     app = GonogoApp(away)
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: app.arrived, 20, "all is imported")
-        await pilot.press("8")
-        table = app.screen.query_one("#job-table", RowList)
-        await until(pilot, lambda: table.key, 20, "the mirrored run")
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, LogScreen), 5, "the log")
+        await open_log(app, pilot)
         lines = app.screen.query_one("#lines", RowList)
         shown = lines.rows[1].draw(lines.size.width)
         assert shown.cell_length <= lines.size.width

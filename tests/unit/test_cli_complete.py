@@ -42,11 +42,11 @@ def completed(root: Path, words: str, begun: str) -> list[str]:
     ],
 )
 def test_tab_completes_what_the_workspace_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, begun: str, offered: str
+    tmp_path: Path, words: str, begun: str, offered: str
 ) -> None:
     workspace = Workspace.create(tmp_path / "w")
     (tmp_path / "w/gonogo.toml").write_text('[hosts.tower]\nssh = "tower"\nrole = "tower"\n')
-    monkeypatch.setattr("tui.live.LiveStore.load_mirrors", _one_run)
+    mirrored_runs(workspace)
     before = {p: p.stat().st_mtime_ns for p in (workspace.root, *workspace.root.rglob("*"))}
     found = completed(workspace.root, words, begun)
     assert offered in found
@@ -54,20 +54,16 @@ def test_tab_completes_what_the_workspace_knows(
     assert {p: p.stat().st_mtime_ns for p in (workspace.root, *workspace.root.rglob("*"))} == before
 
 
-class _Named:
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
+def mirrored_runs(workspace: Workspace) -> None:
+    """Folders as a host may name them."""
+    for name in ("run-1", "run; rm", "run-\x1b[31m"):
+        folder = workspace.runs_dir / "tower" / name
+        folder.mkdir(parents=True)
+        (folder / "log.txt").write_text("x\n")
 
 
-def _one_run(store: object, _folder: Path) -> None:
-    store.runs = {name: _Named(name) for name in ("run-1", "run; rm", "run-\x1b[31m")}  # type: ignore[attr-defined]
-
-
-def test_words_that_a_shell_would_act_on_are_not_offered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Workspace.create(tmp_path / "w")
-    monkeypatch.setattr("tui.live.LiveStore.load_mirrors", _one_run)
+def test_words_that_a_shell_would_act_on_are_not_offered(tmp_path: Path) -> None:
+    mirrored_runs(Workspace.create(tmp_path / "w"))
     assert completed(tmp_path / "w", "curve", "run") == ["run-1"]
 
 
